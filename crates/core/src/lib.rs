@@ -1,0 +1,7 @@
+//! Every decision of a BitTorrent client, as state machines that know no operating system.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;

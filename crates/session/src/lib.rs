@@ -1,0 +1,1 @@
+//! The real world around the engine: sockets, files, clocks, trackers.

@@ -1,0 +1,3 @@
+//! The program `toubkal`.
+#![forbid(unsafe_code)]
+fn main() {}

@@ -1,0 +1,10 @@
+//! Bytes to typed values and back, nothing remembered.
+//!
+//! Every format that BitTorrent speaks, as plain functions and values: no state, no clock, no
+//! socket. Decoding never panics and never allocates more than the input justifies.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;

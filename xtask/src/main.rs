@@ -1,0 +1,2 @@
+//! Chores: `cargo xtask help` lists them.
+fn main() {}
