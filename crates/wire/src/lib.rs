@@ -8,3 +8,7 @@
 extern crate alloc;
 #[cfg(test)]
 extern crate std;
+
+pub mod handshake;
+pub mod layout;
+pub mod message;
