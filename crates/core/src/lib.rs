@@ -7,3 +7,5 @@ extern crate alloc;
 extern crate std;
 
 pub mod base;
+pub mod engine;
+pub mod link;

@@ -1,0 +1,276 @@
+//! What the engine wants done: by the hands (links), by the store (jobs), by the program.
+
+use alloc::sync::Arc;
+use core::fmt;
+use core::net::SocketAddr;
+
+use toubkal_wire::layout::Block;
+use toubkal_wire::message::Message;
+
+use super::event::{CloseReason, DialId, JobId, LinkId, Payload, TorrentId};
+
+/// A thing to do. Jobs of one piece are done in the order they were given.
+#[derive(Debug)]
+pub enum Action {
+    /// From now on handshakes for this torrent are welcome.
+    Admit {
+        /// The torrent.
+        torrent: TorrentId,
+        /// What its handshakes say.
+        terms: Arc<Terms>,
+    },
+    /// Handshakes for this torrent are no longer welcome.
+    Retire {
+        /// The torrent.
+        torrent: TorrentId,
+    },
+    /// Connect, send our handshake. Answered by `Opened` or `DialFailed`.
+    Dial {
+        /// The name of the attempt.
+        dial: DialId,
+        /// The torrent that the handshake names.
+        torrent: TorrentId,
+        /// Where to.
+        remote: SocketAddr,
+    },
+    /// Send a control message.
+    Send {
+        /// To whom.
+        link: LinkId,
+        /// What.
+        message: Message,
+    },
+    /// Read a block and send it. Answered by `Served`.
+    Serve {
+        /// To whom.
+        link: LinkId,
+        /// Of which torrent.
+        torrent: TorrentId,
+        /// What; verified, and inside its piece.
+        block: Block,
+    },
+    /// Call a `Serve` back, if none of its bytes are sent yet. Still answered by `Served`.
+    Unserve {
+        /// To whom it was to go.
+        link: LinkId,
+        /// What.
+        block: Block,
+    },
+    /// Close a link. Answered by `Closed` as always.
+    Close {
+        /// Which.
+        link: LinkId,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// Look at what lies in the torrent's folder.
+    Open {
+        /// The name of the job.
+        job: JobId,
+        /// Whose.
+        torrent: TorrentId,
+        /// One a file: whether its bytes are wanted. Bytes of unwanted files that wanted pieces
+        /// hold are kept apart.
+        wanted: Arc<[bool]>,
+    },
+    /// Write a block.
+    Store {
+        /// The name of the job.
+        job: JobId,
+        /// Whose.
+        torrent: TorrentId,
+        /// One of [`toubkal_wire::layout::Layout::block`].
+        block: Block,
+        /// Its bytes; free again afterwards.
+        payload: Payload,
+        /// Hash it too: it goes on where the blocks of this piece that were hashed end.
+        digest: bool,
+    },
+    /// The block is of no use; its buffer is free again.
+    Discard {
+        /// Which.
+        payload: Payload,
+    },
+    /// Check a piece. Its first `hashed` bytes went through `digest` already.
+    Verify {
+        /// The name of the job.
+        job: JobId,
+        /// Whose.
+        torrent: TorrentId,
+        /// Which.
+        piece: u32,
+        /// Bytes of the piece that need not be read again.
+        hashed: u32,
+    },
+    /// Hash each block of a piece as it lies on the disk.
+    Digest {
+        /// The name of the job.
+        job: JobId,
+        /// Whose.
+        torrent: TorrentId,
+        /// Which.
+        piece: u32,
+    },
+    /// Forget the running hash of a piece.
+    Unhash {
+        /// Whose.
+        torrent: TorrentId,
+        /// Which.
+        piece: u32,
+    },
+    /// Give a file that lies under its final name, but is not right, its temporary name back.
+    Reclaim {
+        /// The name of the job.
+        job: JobId,
+        /// Whose.
+        torrent: TorrentId,
+        /// Index of the file.
+        file: u32,
+    },
+    /// A file is complete: sync it, then give it its final name. An empty one is made.
+    Finish {
+        /// The name of the job.
+        job: JobId,
+        /// Whose.
+        torrent: TorrentId,
+        /// Index of the file.
+        file: u32,
+    },
+    /// Bring to the disk what was written of this torrent.
+    Sync {
+        /// The name of the job.
+        job: JobId,
+        /// Whose.
+        torrent: TorrentId,
+    },
+    /// No more jobs will come for this torrent: close its files.
+    Release {
+        /// Whose.
+        torrent: TorrentId,
+    },
+    /// Something that the program or the trackers want to know.
+    Notify(Notice),
+}
+
+/// What the handshakes of a torrent say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// The info-hash.
+    pub info_hash: [u8; 20],
+    /// What we call ourselves there.
+    pub peer_id: [u8; 20],
+}
+
+/// News.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// Answer to `Command::Add`.
+    Added {
+        /// From the command.
+        ticket: u64,
+        /// Its name from now on.
+        torrent: TorrentId,
+    },
+    /// What lay on the disk has been checked; transfers begin.
+    Checked {
+        /// Whose.
+        torrent: TorrentId,
+    },
+    /// A piece is verified.
+    PieceDone {
+        /// Whose.
+        torrent: TorrentId,
+        /// Which.
+        piece: u32,
+    },
+    /// A piece was wrong and is fetched again.
+    PieceBad {
+        /// Whose.
+        torrent: TorrentId,
+        /// Which.
+        piece: u32,
+    },
+    /// A file is complete, synced, and has its final name.
+    FileDone {
+        /// Whose.
+        torrent: TorrentId,
+        /// Index of the file.
+        file: u32,
+    },
+    /// Every wanted piece is verified; files are being finished.
+    Verified {
+        /// Whose.
+        torrent: TorrentId,
+    },
+    /// Every wanted file is complete, synced, and has its final name.
+    Completed {
+        /// Whose.
+        torrent: TorrentId,
+        /// Nothing had to be downloaded since the torrent was started.
+        at_once: bool,
+    },
+    /// The torrent stopped because of its folder or disk. Nothing that was verified is lost.
+    Failed {
+        /// Whose.
+        torrent: TorrentId,
+        /// Why.
+        error: StoreError,
+    },
+    /// A peer broke a rule and its address is not welcome for the time being.
+    Banned {
+        /// Where it was met.
+        torrent: TorrentId,
+        /// Whose address.
+        remote: SocketAddr,
+    },
+    /// Everything is closed after `Command::Shutdown`.
+    Ended,
+}
+
+/// The environment's fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreError {
+    /// What went wrong.
+    pub kind: StoreErrorKind,
+    /// With which file, when it was with one.
+    pub file: Option<u32>,
+}
+
+/// What went wrong with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreErrorKind {
+    /// No space is left on the device, or a quota is reached.
+    Full,
+    /// Permission is missing, or the file system is read-only.
+    Denied,
+    /// The file, or the folder, is not there any more.
+    Missing,
+    /// Something else lies under the name.
+    Exists,
+    /// The path goes through a symbolic link, or out of the folder.
+    Unsafe,
+    /// The file is shorter than it was, or changed under us.
+    Changed,
+    /// The file system cannot hold a file of this length.
+    TooLarge,
+    /// Another process has the folder.
+    Busy,
+    /// The system's error number.
+    Other(i32),
+}
+
+impl fmt::Display for StoreErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("no space is left on the disk"),
+            Self::Denied => f.write_str("permission denied"),
+            Self::Missing => f.write_str("it is not there any more"),
+            Self::Exists => f.write_str("something else has this name"),
+            Self::Unsafe => f.write_str("the path leads out of the download folder"),
+            Self::Changed => f.write_str("it was changed by another program"),
+            Self::TooLarge => f.write_str("the file system cannot hold a file of this length"),
+            Self::Busy => f.write_str("another process is working on it"),
+            Self::Other(number) => write!(f, "input/output error {number}"),
+        }
+    }
+}
