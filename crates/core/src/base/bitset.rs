@@ -124,6 +124,12 @@ impl Bitset {
         pairs.enumerate().flat_map(|(at, (&mine, &theirs))| ones_of(at, mine & !theirs))
     }
 
+    /// The bits that are set in both, in order.
+    pub fn both<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = u32> + 'a {
+        let pairs = self.words.iter().zip(&other.words);
+        pairs.enumerate().flat_map(|(at, (&mine, &theirs))| ones_of(at, mine & theirs))
+    }
+
     /// Whether some bit is set here and clear in `other`.
     #[must_use]
     pub fn exceeds(&self, other: &Self) -> bool {
@@ -198,6 +204,7 @@ mod tests {
         let (mut a, b) = (Bitset::new(100), Bitset::full(100));
         assert!(b.exceeds(&a) && !a.exceeds(&b));
         a.set(99);
+        assert!(a.both(&b).eq([99]));
         assert_eq!(b.minus(&a).count(), 99);
     }
 }

@@ -1,7 +1,16 @@
 //! The engine: which block from whom, which to whom, what is written, what is believed.
 
 mod action;
+mod blame;
+pub mod bounds;
+mod choker;
 mod event;
+mod limits;
+mod meter;
+mod partial;
+mod picker;
+mod pipeline;
+mod roster;
 mod status;
 
 pub use action::*;

@@ -1,0 +1,74 @@
+//! Every number that bounds memory or work in the engine. `docs/limits.md` lists them.
+
+use core::time::Duration;
+
+/// Requests that we keep of one peer, told to it as `reqq` (BEP 10).
+pub const REQUESTS_KEPT: usize = 500;
+/// Requests beyond [`REQUESTS_KEPT`] that a peer without the Fast extension may waste before the
+/// link is closed.
+pub const REQUESTS_WASTED: u32 = 1000;
+/// Requests that a peer is thought to keep when it does not say (BEP 10).
+pub const REQQ_UNTOLD: u32 = 250;
+/// The most requests of ours that wait at one peer, whatever it says.
+pub const REQQ_MAX: u32 = 1000;
+/// Blocks on their way from the disk to one peer.
+pub const SERVES_MAX: u32 = 32;
+/// Bytes of blocks received and not written yet, of all torrents: above, no request is sent.
+pub const STORING_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Pieces that are checked at once.
+pub const CHECKS_MAX: u32 = 16;
+/// Bytes of pieces that are checked at once, above one piece.
+pub const CHECK_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Files that are given their names at once.
+pub const FINISHES_MAX: u32 = 64;
+/// Addresses that are known of one torrent.
+pub const KNOWN_MAX: usize = 2000;
+/// Addresses that are banned at once, of all torrents.
+pub const BANNED_MAX: usize = 4000;
+/// How long a ban lasts.
+pub const BAN: Duration = Duration::from_secs(3600);
+/// Bytes of blocks that nobody asked for, above which a link is closed.
+pub const UNASKED_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Haves past the end of the torrent, above which a link is closed.
+pub const BAD_HAVES_MAX: u32 = 8;
+/// Chokes and interests that a peer may turn round in a second.
+pub const FLAPS_MAX: u32 = 40;
+/// Pieces that a peer may name as allowed while choked, or suggest (BEP 6), that we remember.
+pub const HINTS_MAX: usize = 32;
+/// Pieces that we allow a choked peer that has few (BEP 6 names 10).
+pub const ALLOWED_FAST: u32 = 10;
+/// Requests of ours that went to others and may still be answered, a link.
+pub const LAPSED_MAX: usize = 1024;
+/// Peers that may be asked for the same block at the end.
+pub const ASKERS_MAX: u8 = 3;
+/// Requests that a peer gets at the end for blocks that others were asked for.
+pub const ENDGAME_REQUESTS: u32 = 16;
+
+/// A link without a handshake is closed after this.
+pub const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+/// A link without a sign of life is closed after this; peers send keep-alives every two minutes.
+pub const IDLE_TIME: Duration = Duration::from_secs(180);
+/// We say something at least this often (BEP 3: keep-alives "once every two minutes").
+pub const KEEPALIVE_TIME: Duration = Duration::from_secs(100);
+/// Neither side has had a use for the other for so long: the place goes to somebody else.
+pub const REDUNDANT_TIME: Duration = Duration::from_secs(120);
+/// A request is given to others after two delays, but not before this,
+pub const REQUEST_TIME_MIN: Duration = Duration::from_secs(2);
+/// and at the latest after this.
+pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(8);
+/// After a request was rejected the peer is left in peace this long.
+pub const REJECT_REST: Duration = Duration::from_secs(1);
+/// Between two looks at whom to upload to.
+pub const CHOKE_TIME: Duration = Duration::from_secs(10);
+/// How long the optimistic slot stays with a peer.
+pub const OPTIMISTIC_TIME: Duration = Duration::from_secs(30);
+/// Back-off of an address after its first failure; doubled each time,
+pub const BACKOFF_MIN: Duration = Duration::from_secs(1);
+/// up to this.
+pub const BACKOFF_MAX: Duration = Duration::from_secs(600);
+/// Failed attempts at one address in an hour, those that the user named apart.
+pub const TRIES_AN_HOUR: u32 = 3;
+/// A disk that was full is looked at again after this.
+pub const FULL_REST: Duration = Duration::from_secs(30);
+/// The engine's heartbeat, while there is a link or an address.
+pub const TICK: Duration = Duration::from_secs(1);

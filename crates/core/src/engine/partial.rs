@@ -1,0 +1,423 @@
+//! Pieces that are begun: which of their blocks are free, asked for, received, written.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use toubkal_wire::layout::{BLOCK_BYTES, Layout};
+
+use super::event::{LinkId, Priority};
+use crate::base::Bitset;
+
+/// Where a block came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Origin {
+    pub(super) link: LinkId,
+    pub(super) remote: SocketAddr,
+}
+
+/// The blocks of a piece that is begun.
+#[derive(Debug)]
+pub(super) struct Partial {
+    slots: Box<[Slot]>,
+    origins: Vec<Origin>,
+    /// No block before this one is free.
+    cursor: u32,
+    free: u32,
+    /// Blocks that are not written yet.
+    unwritten: u32,
+    /// Blocks in a row from the first that went to the store to be hashed.
+    hashed: u32,
+    /// After a failure one peer alone gives the whole piece, so that the blame is clear.
+    alone: Alone,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    state: BlockState,
+    /// Peers whose answer is waited for.
+    askers: u8,
+    /// Index of the origin, or [`UNKNOWN`].
+    from: u16,
+}
+
+const UNKNOWN: u16 = u16::MAX;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BlockState {
+    Missing,
+    /// Received, on its way to the disk.
+    Storing,
+    Written,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Alone {
+    No,
+    /// The first peer that asks.
+    Wanted,
+    With(LinkId),
+}
+
+impl Partial {
+    fn new(layout: &Layout, piece: u32, alone: bool) -> Self {
+        let blocks = layout.blocks(piece);
+        let slot = |index| {
+            let padding = layout.spans(layout.block(piece, index)).all(|span| span.pad);
+            // BEP 47: padding is zeros, there is nothing to ask for.
+            let state = if padding { BlockState::Written } else { BlockState::Missing };
+            Slot { state, askers: 0, from: UNKNOWN }
+        };
+        let slots: Box<[Slot]> = (0..blocks).map(slot).collect();
+        let free = slots.iter().filter(|slot| slot.state == BlockState::Missing).count() as u32;
+        let alone = if alone { Alone::Wanted } else { Alone::No };
+        Self { slots, origins: Vec::new(), cursor: 0, free, unwritten: free, hashed: 0, alone }
+    }
+
+    /// Whether this peer may be asked for blocks of the piece.
+    pub(super) fn open_to(&self, link: LinkId) -> bool {
+        match self.alone {
+            Alone::No | Alone::Wanted => true,
+            Alone::With(owner) => owner == link,
+        }
+    }
+
+    /// Every block is written.
+    pub(super) fn is_written(&self) -> bool {
+        self.unwritten == 0
+    }
+
+    /// Blocks that nobody was asked for.
+    pub(super) fn free(&self) -> u32 {
+        self.free
+    }
+
+    /// Bytes in a row from the first that are hashed already.
+    pub(super) fn hashed_bytes(&self) -> u32 {
+        self.hashed * BLOCK_BYTES
+    }
+
+    /// Whether this block goes on where the hash ends; if so the hash goes on behind it.
+    pub(super) fn digest(&mut self, index: u32) -> bool {
+        let next = index == self.hashed;
+        self.hashed += u32::from(next);
+        next
+    }
+
+    /// Origin of every block; `None` for padding and what lay on the disk.
+    pub(super) fn origins(&self) -> Vec<Option<Origin>> {
+        let origin = |slot: &Slot| self.origins.get(usize::from(slot.from)).copied();
+        self.slots.iter().map(origin).collect()
+    }
+
+    /// The first free block, to be asked of this peer.
+    fn ask_free(&mut self, link: LinkId) -> Option<u32> {
+        if self.free == 0 {
+            return None;
+        }
+        if self.alone == Alone::Wanted {
+            self.alone = Alone::With(link);
+        }
+        let rest = &self.slots[self.cursor as usize..];
+        let found = rest.iter().position(|slot| slot.is_free()).expect("free blocks are counted");
+        let index = self.cursor + found as u32;
+        self.cursor = index + 1;
+        self.free -= 1;
+        self.slots[index as usize].askers = 1;
+        Some(index)
+    }
+
+    /// A missing block that fewer than `askers_max` peers were asked for, and this one was not.
+    fn ask_again(&mut self, askers_max: u8, asked: impl Fn(u32) -> bool) -> Option<u32> {
+        let wanted = |&(index, slot): &(usize, &Slot)| {
+            slot.state == BlockState::Missing && slot.askers < askers_max && !asked(index as u32)
+        };
+        let slots = self.slots.iter().enumerate().filter(wanted);
+        let (index, _) = slots.min_by_key(|(_, slot)| slot.askers)?;
+        let slot = &mut self.slots[index];
+        self.free -= u32::from(slot.askers == 0);
+        slot.askers += 1;
+        Some(index as u32)
+    }
+
+    /// One peer less is waited for. Says whether the block is free again.
+    fn unask(&mut self, index: u32) -> bool {
+        let slot = &mut self.slots[index as usize];
+        slot.askers = slot.askers.saturating_sub(1);
+        if !slot.is_free() {
+            return false;
+        }
+        self.free += 1;
+        self.cursor = self.cursor.min(index);
+        true
+    }
+
+    /// A block came. `None`: it is there already. Else how many peers are still asked for it.
+    fn receive(&mut self, index: u32, origin: Origin) -> Option<u8> {
+        let from = self.origin_index(origin);
+        let slot = &mut self.slots[index as usize];
+        if slot.state != BlockState::Missing {
+            return None;
+        }
+        // A late block, of a peer that was given up: nobody need be asked for it now.
+        self.free -= u32::from(slot.askers == 0);
+        slot.state = BlockState::Storing;
+        slot.from = from;
+        Some(core::mem::take(&mut slot.askers))
+    }
+
+    fn origin_index(&mut self, origin: Origin) -> u16 {
+        let known = self.origins.iter().position(|&other| other == origin);
+        let index = known.unwrap_or_else(|| {
+            self.origins.push(origin);
+            self.origins.len() - 1
+        });
+        // More peers than that never share one piece; if they did, nobody would be blamed.
+        u16::try_from(index).unwrap_or(UNKNOWN)
+    }
+
+    /// A block is written. Says whether the piece is.
+    pub(super) fn written(&mut self, index: u32) -> bool {
+        let slot = &mut self.slots[index as usize];
+        debug_assert_eq!(slot.state, BlockState::Storing, "written once, after it came");
+        slot.state = BlockState::Written;
+        self.unwritten -= 1;
+        self.is_written()
+    }
+}
+
+impl Slot {
+    fn is_free(self) -> bool {
+        self.state == BlockState::Missing && self.askers == 0
+    }
+}
+
+/// All pieces of a torrent that are begun.
+#[derive(Debug, Default)]
+pub(super) struct Partials {
+    pieces: BTreeMap<u32, Partial>,
+    /// Those with free blocks.
+    open: BTreeSet<u32>,
+}
+
+impl Partials {
+    /// Begins a piece. `alone`: one peer is to give all of it.
+    pub(super) fn begin(&mut self, layout: &Layout, piece: u32, alone: bool) -> &Partial {
+        let partial = Partial::new(layout, piece, alone);
+        if partial.free > 0 {
+            self.open.insert(piece);
+        }
+        self.pieces.entry(piece).or_insert(partial)
+    }
+
+    pub(super) fn get(&self, piece: u32) -> Option<&Partial> {
+        self.pieces.get(&piece)
+    }
+
+    pub(super) fn get_mut(&mut self, piece: u32) -> Option<&mut Partial> {
+        self.pieces.get_mut(&piece)
+    }
+
+    pub(super) fn end(&mut self, piece: u32) -> Option<Partial> {
+        self.open.remove(&piece);
+        self.pieces.remove(&piece)
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.open.clear();
+        self.pieces.clear();
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Partial)> + '_ {
+        self.pieces.iter().map(|(&piece, partial)| (piece, partial))
+    }
+
+    /// Asks for a free block of this piece.
+    pub(super) fn ask_of(&mut self, piece: u32, link: LinkId) -> Option<u32> {
+        let partial = self.pieces.get_mut(&piece).filter(|partial| partial.open_to(link))?;
+        let index = partial.ask_free(link)?;
+        if partial.free == 0 {
+            self.open.remove(&piece);
+        }
+        Some(index)
+    }
+
+    /// The begun piece with free blocks that this peer should help with: of the highest
+    /// priority, then the one that lacks least.
+    pub(super) fn best_for(
+        &self,
+        link: LinkId,
+        has: &Bitset,
+        priority: impl Fn(u32) -> Priority,
+    ) -> Option<u32> {
+        let fits = |piece: &u32| has.has(*piece) && self.pieces[piece].open_to(link);
+        let open = self.open.iter().copied().filter(fits);
+        open.min_by_key(|&piece| {
+            (core::cmp::Reverse(priority(piece)), self.pieces[&piece].free, piece)
+        })
+    }
+
+    /// At the end: a block that others were asked for already. `from` is where to begin to look,
+    /// so that peers do not all ask for the same one.
+    pub(super) fn ask_again(
+        &mut self,
+        link: LinkId,
+        has: &Bitset,
+        from: u32,
+        askers_max: u8,
+        asked: impl Fn(u32, u32) -> bool,
+    ) -> Option<(u32, u32)> {
+        let (before, behind) = (..from, from..);
+        let order: Vec<u32> =
+            self.pieces.range(behind).chain(self.pieces.range(before)).map(|(&p, _)| p).collect();
+        for piece in order {
+            let partial = self.pieces.get_mut(&piece).expect("listed just now");
+            if !has.has(piece) || !partial.open_to(link) || partial.is_written() {
+                continue;
+            }
+            let found = partial.ask_again(askers_max, |index| asked(piece, index));
+            if let Some(index) = found {
+                if partial.free == 0 {
+                    self.open.remove(&piece);
+                }
+                return Some((piece, index));
+            }
+        }
+        None
+    }
+
+    /// A peer is no longer waited for.
+    pub(super) fn unask(&mut self, piece: u32, index: u32) {
+        let Some(partial) = self.pieces.get_mut(&piece) else { return };
+        if partial.unask(index) {
+            self.open.insert(piece);
+        }
+    }
+
+    /// A block came; see [`Partial::receive`].
+    pub(super) fn receive(&mut self, piece: u32, index: u32, origin: Origin) -> Option<u8> {
+        let partial = self.pieces.get_mut(&piece)?;
+        let others = partial.receive(index, origin);
+        if partial.free == 0 {
+            self.open.remove(&piece);
+        }
+        others
+    }
+
+    /// A peer that had pieces alone does not give them: anybody may.
+    pub(super) fn forsake(&mut self, link: LinkId) {
+        for partial in self.pieces.values_mut() {
+            if partial.alone == Alone::With(link) {
+                partial.alone = Alone::No;
+            }
+        }
+    }
+
+    /// What must hold at any time; for tests.
+    #[cfg(test)]
+    fn check(&self) {
+        for (piece, partial) in &self.pieces {
+            let free = partial.slots.iter().filter(|slot| slot.is_free()).count() as u32;
+            assert_eq!(partial.free, free, "piece {piece}");
+            assert_eq!(self.open.contains(piece), free > 0, "piece {piece}");
+            let before = &partial.slots[..partial.cursor as usize];
+            assert!(before.iter().all(|slot| !slot.is_free()), "piece {piece}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::net::Ipv4Addr;
+    use std::vec;
+
+    const A: LinkId = LinkId::new(0, 0);
+    const B: LinkId = LinkId::new(1, 0);
+
+    fn layout() -> Layout {
+        Layout::new(4 * BLOCK_BYTES, [(10 * u64::from(BLOCK_BYTES), false)]).unwrap()
+    }
+
+    fn origin(link: LinkId) -> Origin {
+        let port = link.index() as u16 + 1;
+        Origin { link, remote: (Ipv4Addr::LOCALHOST, port).into() }
+    }
+
+    #[test]
+    fn blocks_are_asked_for_once_and_in_order() {
+        let mut partials = Partials::default();
+        partials.begin(&layout(), 0, false);
+        let asked: Vec<_> = std::iter::from_fn(|| partials.ask_of(0, A)).collect();
+        assert_eq!(asked, [0, 1, 2, 3]);
+        partials.check();
+        partials.unask(0, 2);
+        partials.check();
+        assert_eq!(partials.best_for(B, &Bitset::full(3), |_| Priority::Normal), Some(0));
+        assert_eq!(partials.ask_of(0, B), Some(2));
+        partials.check();
+    }
+
+    #[test]
+    fn a_block_counts_once_even_when_two_send_it() {
+        let mut partials = Partials::default();
+        partials.begin(&layout(), 2, false);
+        assert_eq!(partials.ask_of(2, A), Some(0));
+        assert_eq!(partials.ask_of(2, A), Some(1));
+        let full = Bitset::full(3);
+        assert_eq!(partials.ask_again(B, &full, 0, 2, |_, index| index == 1), Some((2, 0)));
+        assert_eq!(partials.ask_again(B, &full, 0, 2, |_, _| true), None);
+        assert_eq!(partials.receive(2, 0, origin(B)), Some(2));
+        assert_eq!(partials.receive(2, 0, origin(A)), None);
+        partials.check();
+        // A late block of a peer that was given up is welcome.
+        partials.unask(2, 1);
+        assert_eq!(partials.receive(2, 1, origin(A)), Some(0));
+        partials.check();
+        let partial = partials.get_mut(2).unwrap();
+        assert!(!partial.written(1));
+        assert!(partial.written(0));
+        assert_eq!(partial.origins(), [Some(origin(B)), Some(origin(A))]);
+    }
+
+    #[test]
+    fn the_hash_goes_on_only_in_order() {
+        let mut partials = Partials::default();
+        partials.begin(&layout(), 0, false);
+        let partial = partials.get_mut(0).unwrap();
+        assert!(partial.digest(0));
+        assert!(!partial.digest(2));
+        assert!(partial.digest(1));
+        assert_eq!(partial.hashed_bytes(), 2 * BLOCK_BYTES);
+    }
+
+    #[test]
+    fn a_piece_that_failed_is_given_by_one_peer_alone() {
+        let mut partials = Partials::default();
+        partials.begin(&layout(), 0, true);
+        assert_eq!(partials.ask_of(0, A), Some(0));
+        assert_eq!(partials.ask_of(0, B), None);
+        let full = Bitset::full(3);
+        assert_eq!(partials.best_for(B, &full, |_| Priority::Normal), None);
+        assert_eq!(partials.ask_again(B, &full, 0, 3, |_, _| false), None);
+        partials.forsake(A);
+        assert_eq!(partials.ask_of(0, B), Some(1));
+    }
+
+    #[test]
+    fn padding_is_never_asked_for() {
+        let block = u64::from(BLOCK_BYTES);
+        let files = vec![(block, false), (2 * block, true), (block + 1, false)];
+        let layout = Layout::new(4 * BLOCK_BYTES, files).unwrap();
+        let mut partials = Partials::default();
+        partials.begin(&layout, 0, false);
+        let asked: Vec<_> = std::iter::from_fn(|| partials.ask_of(0, A)).collect();
+        assert_eq!(asked, [0, 3]);
+        partials.check();
+    }
+}

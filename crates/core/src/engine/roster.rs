@@ -1,0 +1,318 @@
+//! The addresses that are known of a torrent: whom to try next, whom to leave in peace.
+
+use alloc::collections::BTreeMap;
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+
+use super::bounds::{BACKOFF_MAX, BACKOFF_MIN, KNOWN_MAX, TRIES_AN_HOUR};
+use super::event::PeerSource;
+use crate::base::{Rng, Time};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// All known addresses of one torrent.
+#[derive(Debug)]
+pub(super) struct Roster {
+    people: BTreeMap<SocketAddr, Person>,
+    rng: Rng,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Person {
+    source: PeerSource,
+    state: Standing,
+    /// Failures since the last success.
+    failures: u32,
+    /// Failed attempts since `hour`.
+    tries: u32,
+    hour: Time,
+    /// Not to be tried before.
+    rest_until: Time,
+    /// It has everything: of no use once we have, too.
+    seed: bool,
+    /// Chance, drawn once: the order among equals.
+    lot: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Idle,
+    /// A connection is being tried, or there is one.
+    Busy,
+    /// It is us.
+    Ourselves,
+}
+
+impl Roster {
+    pub(super) fn new(rng: Rng) -> Self {
+        Self { people: BTreeMap::new(), rng }
+    }
+
+    /// Hears of an address; says whether it is new.
+    pub(super) fn hear(&mut self, remote: SocketAddr, source: PeerSource, now: Time) -> bool {
+        if !is_reachable(remote) {
+            return false;
+        }
+        if let Some(person) = self.people.get_mut(&remote) {
+            // What the user says counts more than what the world says.
+            person.source = person.source.min(source);
+            return false;
+        }
+        if self.people.len() >= KNOWN_MAX && !self.make_room() {
+            return false;
+        }
+        let lot = self.rng.bits() as u32;
+        let person = Person {
+            source,
+            state: Standing::Idle,
+            failures: 0,
+            tries: 0,
+            hour: now,
+            rest_until: Time::START,
+            seed: false,
+            lot,
+        };
+        self.people.insert(remote, person);
+        true
+    }
+
+    /// The address to try next. `seeding`: peers that have everything are of no use.
+    pub(super) fn next(
+        &self,
+        now: Time,
+        seeding: bool,
+        banned: impl Fn(IpAddr) -> bool,
+    ) -> Option<SocketAddr> {
+        let fits = |(remote, person): &(&SocketAddr, &Person)| {
+            person.is_due(now) && !(seeding && person.seed) && !banned(remote.ip())
+        };
+        let due = self.people.iter().filter(fits);
+        due.min_by_key(|(remote, person)| {
+            (person.source != PeerSource::User, person.failures, is_service(**remote), person.lot)
+        })
+        .map(|(&remote, _)| remote)
+    }
+
+    /// When some address may be tried that may not be now.
+    pub(super) fn next_due(&self, now: Time) -> Option<Time> {
+        let idle = self.people.values().filter(|person| person.state == Standing::Idle);
+        idle.map(Person::due_at).filter(|&due| due > now).min()
+    }
+
+    /// A connection is being tried, or was made.
+    pub(super) fn busy(&mut self, remote: SocketAddr) {
+        if let Some(person) = self.people.get_mut(&remote) {
+            person.state = Standing::Busy;
+        }
+    }
+
+    /// An attempt failed, or a link ended badly or at once.
+    pub(super) fn failed(&mut self, remote: SocketAddr, now: Time) {
+        let Some(person) = self.people.get_mut(&remote) else { return };
+        if person.state == Standing::Ourselves {
+            return;
+        }
+        person.state = Standing::Idle;
+        if now.since(person.hour) >= HOUR {
+            (person.tries, person.hour) = (0, now);
+        }
+        person.tries += 1;
+        // Doubled each time, with a quarter of chance, so that many do not come back at once.
+        let wait = (BACKOFF_MIN * (1 << person.failures.min(10))).min(BACKOFF_MAX);
+        let jitter = wait.mul_f64(0.25) * (self.rng.below(1000) as u32) / 1000;
+        person.failures = person.failures.saturating_add(1);
+        person.rest_until = now.after(wait + jitter);
+    }
+
+    /// A link ended that was of use; `rest`: how long to leave the peer in peace.
+    pub(super) fn left(&mut self, remote: SocketAddr, now: Time, rest: Duration) {
+        let Some(person) = self.people.get_mut(&remote) else { return };
+        if person.state != Standing::Ourselves {
+            person.state = Standing::Idle;
+            person.rest_until = now.after(rest);
+        }
+    }
+
+    /// Both handshakes went through.
+    pub(super) fn reached(&mut self, remote: SocketAddr) {
+        if let Some(person) = self.people.get_mut(&remote) {
+            person.failures = 0;
+            person.tries = 0;
+        }
+    }
+
+    /// The address turned out to be our own.
+    pub(super) fn ourselves(&mut self, remote: SocketAddr) {
+        if let Some(person) = self.people.get_mut(&remote) {
+            person.state = Standing::Ourselves;
+        }
+    }
+
+    /// The peer has every piece.
+    pub(super) fn is_seed(&mut self, remote: SocketAddr) {
+        if let Some(person) = self.people.get_mut(&remote) {
+            person.seed = true;
+        }
+    }
+
+    /// Everybody may be tried again, as after a pause.
+    pub(super) fn forget_failures(&mut self) {
+        for person in self.people.values_mut() {
+            person.failures = 0;
+            person.tries = 0;
+            person.rest_until = Time::START;
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.people.len()
+    }
+
+    /// Forgets the idle address that failed most, if any failed.
+    fn make_room(&mut self) -> bool {
+        let idle = self.people.iter().filter(|(_, person)| person.state == Standing::Idle);
+        let worst = idle.max_by_key(|(_, person)| (person.failures, person.lot));
+        match worst.map(|(&remote, person)| (remote, person.failures)) {
+            Some((remote, 1..)) => self.people.remove(&remote).is_some(),
+            _ => false,
+        }
+    }
+}
+
+impl Person {
+    fn is_due(&self, now: Time) -> bool {
+        self.state == Standing::Idle && self.due_at() <= now
+    }
+
+    fn due_at(&self) -> Time {
+        // Nobody is tried for ever because a tracker names it (threat: swarms as weapons).
+        let spent = self.source != PeerSource::User && self.tries >= TRIES_AN_HOUR;
+        if spent { self.rest_until.max(self.hour.after(HOUR)) } else { self.rest_until }
+    }
+}
+
+/// Whether anybody can listen there at all.
+fn is_reachable(remote: SocketAddr) -> bool {
+    let ip = remote.ip().to_canonical();
+    let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
+    remote.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !broadcast
+}
+
+/// Ports on which peers hardly listen, but services do that must not be flooded.
+fn is_service(remote: SocketAddr) -> bool {
+    remote.port() < 1024
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::string::ToString;
+    use std::vec::Vec;
+
+    fn remote(last: u8, port: u16) -> SocketAddr {
+        ([10, 0, 0, last], port).into()
+    }
+
+    fn roster() -> Roster {
+        Roster::new(Rng::from_number(1))
+    }
+
+    fn later(seconds: u64) -> Time {
+        Time::START.after(Duration::from_secs(seconds))
+    }
+
+    fn nobody(_: IpAddr) -> bool {
+        false
+    }
+
+    #[test]
+    fn nonsense_is_not_remembered() {
+        let mut roster = roster();
+        for bad in ["10.0.0.1:0", "0.0.0.0:1", "255.255.255.255:1", "224.0.0.1:1", "[ff02::1]:1"] {
+            assert!(!roster.hear(bad.parse().unwrap(), PeerSource::Tracker, later(0)), "{bad}");
+        }
+        assert_eq!(roster.next(later(0), false, nobody), None);
+    }
+
+    #[test]
+    fn the_users_peers_come_first_and_service_ports_last() {
+        let mut roster = roster();
+        roster.hear(remote(1, 80), PeerSource::Tracker, later(0));
+        roster.hear(remote(2, 6881), PeerSource::Tracker, later(0));
+        roster.hear(remote(3, 22), PeerSource::User, later(0));
+        let order: Vec<_> = std::iter::from_fn(|| {
+            let next = roster.next(later(0), false, nobody)?;
+            roster.busy(next);
+            Some(next.ip().to_string())
+        })
+        .collect();
+        assert_eq!(order, ["10.0.0.3", "10.0.0.2", "10.0.0.1"]);
+    }
+
+    #[test]
+    fn an_address_that_fails_is_left_in_peace_longer_and_longer() {
+        let mut roster = roster();
+        let user = remote(1, 6881);
+        roster.hear(user, PeerSource::User, later(0));
+        let (mut now, mut waits) = (later(0), Vec::new());
+        for _ in 0..14 {
+            roster.failed(user, now);
+            let due = roster.next_due(now).unwrap();
+            waits.push(due.since(now).as_secs());
+            now = due;
+        }
+        assert_eq!(waits[0], 1);
+        assert!(waits.windows(2).all(|pair| pair[0] <= pair[1] || pair[1] >= 600), "{waits:?}");
+        assert!((600..=750).contains(waits.last().unwrap()));
+        roster.reached(user);
+        roster.failed(user, now);
+        assert_eq!(roster.next_due(now).unwrap().since(now).as_secs(), 1);
+    }
+
+    #[test]
+    fn a_trackers_address_is_tried_three_times_an_hour_at_most() {
+        let mut roster = roster();
+        let victim = remote(1, 6881);
+        roster.hear(victim, PeerSource::Tracker, later(0));
+        let mut tries = 0;
+        for second in 0..7200 {
+            roster.hear(victim, PeerSource::Tracker, later(second));
+            if roster.next(later(second), false, nobody).is_some() {
+                tries += 1;
+                roster.busy(victim);
+                roster.failed(victim, later(second));
+            }
+        }
+        assert_eq!(tries, 6);
+    }
+
+    #[test]
+    fn we_are_not_tried_twice_and_the_banned_not_at_all() {
+        let mut roster = roster();
+        roster.hear(remote(1, 1000), PeerSource::User, later(0));
+        roster.ourselves(remote(1, 1000));
+        roster.left(remote(1, 1000), later(0), Duration::ZERO);
+        roster.failed(remote(1, 1000), later(0));
+        assert_eq!(roster.next(later(99_999), false, nobody), None);
+        roster.hear(remote(2, 2000), PeerSource::User, later(0));
+        let banned = remote(2, 0).ip();
+        assert_eq!(roster.next(later(1), false, |ip| ip == banned), None);
+    }
+
+    #[test]
+    fn a_full_roster_forgets_the_worst_first() {
+        let mut roster = roster();
+        let all: BTreeSet<SocketAddr> =
+            (0..KNOWN_MAX as u16).map(|port| remote(1, port + 1)).collect();
+        for &address in &all {
+            assert!(roster.hear(address, PeerSource::Tracker, later(0)));
+        }
+        assert!(!roster.hear(remote(2, 1), PeerSource::Tracker, later(0)));
+        let worst = remote(1, 5);
+        roster.failed(worst, later(0));
+        assert!(roster.hear(remote(2, 1), PeerSource::Tracker, later(0)));
+        assert!(!roster.people.contains_key(&worst));
+        assert_eq!(roster.len(), KNOWN_MAX);
+    }
+}
