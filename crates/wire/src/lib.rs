@@ -9,6 +9,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod bencode;
 pub mod handshake;
 pub mod layout;
 pub mod message;
