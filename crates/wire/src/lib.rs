@@ -12,4 +12,5 @@ extern crate std;
 pub mod bencode;
 pub mod handshake;
 pub mod layout;
+pub mod merkle;
 pub mod message;
