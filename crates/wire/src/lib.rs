@@ -14,3 +14,5 @@ pub mod handshake;
 pub mod layout;
 pub mod merkle;
 pub mod message;
+pub mod metainfo;
+pub mod path;
