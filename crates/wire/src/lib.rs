@@ -9,6 +9,10 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod bencode;
 pub mod handshake;
 pub mod layout;
+pub mod merkle;
 pub mod message;
+pub mod metainfo;
+pub mod path;

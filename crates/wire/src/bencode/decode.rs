@@ -1,0 +1,279 @@
+//! From bytes to a [`Tape`]: one pass, one loop, a stack of fixed size.
+
+use alloc::vec::Vec;
+
+use super::{
+    DEPTH_MAX, Error, ErrorKind, INPUT_BYTES_MAX, LENGTH_DIGITS_MAX, Mode, Span, TOKENS_MAX, Tape,
+};
+
+/// Decodes an input that holds one value.
+///
+/// # Errors
+/// The first fault, with its offset. Bytes after the value are an error in [`Mode::Strict`] and
+/// an oddity in [`Mode::Tolerant`].
+pub fn decode(input: &[u8], mode: Mode) -> Result<Tape<'_>, Error> {
+    let mut decoder = Decoder::new(input, mode)?;
+    let end = decoder.run()?;
+    if end < input.len() {
+        decoder.deviation(end, ErrorKind::Trailing)?;
+    }
+    Ok(decoder.tape)
+}
+
+/// Decodes the value at the start of an input, and says how many bytes it takes.
+///
+/// # Errors
+/// The first fault, with its offset.
+pub fn decode_prefix(input: &[u8], mode: Mode) -> Result<(Tape<'_>, usize), Error> {
+    let mut decoder = Decoder::new(input, mode)?;
+    let end = decoder.run()?;
+    Ok((decoder.tape, end))
+}
+
+/// A container that is not closed yet.
+#[derive(Clone, Copy)]
+struct Open {
+    /// Its place on the tape.
+    index: u32,
+    /// What may come next.
+    wants: Wants,
+    /// The place on the tape of the latest key, if there was one.
+    key: Option<u32>,
+    /// Whether a key was smaller than the one before it.
+    unsorted: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wants {
+    /// In a list: any value.
+    Item,
+    /// In a dictionary: a key.
+    Key,
+    /// In a dictionary, after a key: any value.
+    Value,
+}
+
+struct Decoder<'i> {
+    tape: Tape<'i>,
+    strict: bool,
+    at: usize,
+    depth: usize,
+    open: [Open; DEPTH_MAX],
+}
+
+impl<'i> Decoder<'i> {
+    fn new(input: &'i [u8], mode: Mode) -> Result<Self, Error> {
+        if input.len() > INPUT_BYTES_MAX {
+            return Err(Error { offset: INPUT_BYTES_MAX, kind: ErrorKind::Size });
+        }
+        // Real torrents take six to eight bytes a value; the tape grows if it must.
+        let spans = Vec::with_capacity((input.len() / 6 + 4).min(TOKENS_MAX));
+        Ok(Self {
+            tape: Tape { input, spans, oddities: Vec::new() },
+            strict: mode == Mode::Strict,
+            at: 0,
+            depth: 0,
+            open: [Open { index: 0, wants: Wants::Item, key: None, unsorted: false }; DEPTH_MAX],
+        })
+    }
+
+    /// Decodes one value, and returns where it ends.
+    fn run(&mut self) -> Result<usize, Error> {
+        loop {
+            self.step()?;
+            if self.depth == 0 {
+                return Ok(self.at);
+            }
+        }
+    }
+
+    /// Decodes a scalar, or the start or the end of a container.
+    fn step(&mut self) -> Result<(), Error> {
+        let start = self.at;
+        let Some(&byte) = self.tape.input.get(start) else {
+            return self.fault(start, ErrorKind::End);
+        };
+        match byte {
+            b'0'..=b'9' => self.bytes(start)?,
+            b'e' if self.depth > 0 => return self.close(),
+            b'i' | b'l' | b'd' if self.wants_key() => return self.fault(start, ErrorKind::Key),
+            b'i' => self.int(start)?,
+            b'l' => return self.begin(start, Wants::Item),
+            b'd' => return self.begin(start, Wants::Key),
+            _ => return self.fault(start, ErrorKind::Unexpected),
+        }
+        self.push(start, self.at)?;
+        self.child()
+    }
+
+    fn wants_key(&self) -> bool {
+        self.depth > 0 && self.open[self.depth - 1].wants == Wants::Key
+    }
+
+    fn bytes(&mut self, start: usize) -> Result<(), Error> {
+        let input = self.tape.input;
+        let mut at = start;
+        // Twenty digits overflow 64 bits, but anything that long is TooLong all the same.
+        let mut length = 0usize;
+        while let Some(digit) =
+            input.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|d| *d < 10)
+        {
+            if at - start == LENGTH_DIGITS_MAX {
+                return self.fault(start, ErrorKind::Length);
+            }
+            length = length.saturating_mul(10).saturating_add(usize::from(digit));
+            at += 1;
+        }
+        match input.get(at) {
+            Some(b':') => at += 1,
+            Some(_) => return self.fault(at, ErrorKind::Length),
+            None => return self.fault(at, ErrorKind::End),
+        }
+        if input[start] == b'0' && at - start > 2 {
+            self.deviation(start, ErrorKind::LeadingZero)?;
+        }
+        if length > input.len() - at {
+            return self.fault(start, ErrorKind::TooLong);
+        }
+        self.at = at + length;
+        Ok(())
+    }
+
+    fn int(&mut self, start: usize) -> Result<(), Error> {
+        let input = self.tape.input;
+        let negative = input.get(start + 1) == Some(&b'-');
+        let first = start + 1 + usize::from(negative);
+        let count = input[first..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let end = first + count;
+        match input.get(end) {
+            Some(b'e') if count > 0 => self.at = end + 1,
+            Some(_) => return self.fault(end, ErrorKind::Integer),
+            None => return self.fault(end, ErrorKind::End),
+        }
+        let digits = &input[first..end];
+        if digits[0] == b'0' && count > 1 {
+            self.deviation(start, ErrorKind::LeadingZero)?;
+        }
+        if negative && digits.iter().all(|&digit| digit == b'0') {
+            self.deviation(start, ErrorKind::MinusZero)?;
+        }
+        if count > 18 && !fits(digits, negative) {
+            self.deviation(start, ErrorKind::Range)?;
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, start: usize, wants: Wants) -> Result<(), Error> {
+        if self.depth == DEPTH_MAX {
+            return self.fault(start, ErrorKind::Depth);
+        }
+        let index = self.tape.spans.len() as u32;
+        self.push(start, start + 1)?;
+        self.open[self.depth] = Open { index, wants, key: None, unsorted: false };
+        self.depth += 1;
+        self.at = start + 1;
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), Error> {
+        let open = self.open[self.depth - 1];
+        if open.wants == Wants::Value {
+            return self.fault(self.at, ErrorKind::MissingValue);
+        }
+        self.at += 1;
+        self.depth -= 1;
+        self.tape.spans[open.index as usize].end = self.at as u32;
+        if open.unsorted {
+            self.find_duplicate(open.index as usize)?;
+        }
+        self.child()
+    }
+
+    /// Notes that a value is complete, in the container that holds it.
+    fn child(&mut self) -> Result<(), Error> {
+        let Some(depth) = self.depth.checked_sub(1) else { return Ok(()) };
+        match self.open[depth].wants {
+            Wants::Item => {}
+            Wants::Value => self.open[depth].wants = Wants::Key,
+            Wants::Key => self.key(depth)?,
+        }
+        Ok(())
+    }
+
+    /// Checks the latest value, which is a key, against the key before it.
+    fn key(&mut self, depth: usize) -> Result<(), Error> {
+        let index = self.tape.spans.len() - 1;
+        let last = self.open[depth].key.replace(index as u32);
+        self.open[depth].wants = Wants::Value;
+        let Some(last) = last else { return Ok(()) };
+        // BEP 3: "Keys must be strings and appear in sorted order (sorted as raw strings)".
+        let offset = self.tape.spans[index].start as usize;
+        match self.key_bytes(index).cmp(self.key_bytes(last as usize)) {
+            core::cmp::Ordering::Greater => Ok(()),
+            core::cmp::Ordering::Equal => self.deviation(offset, ErrorKind::Duplicate),
+            core::cmp::Ordering::Less => {
+                self.open[depth].unsorted = true;
+                self.deviation(offset, ErrorKind::Unsorted)
+            }
+        }
+    }
+
+    /// Looks for equal keys in a dictionary whose keys are not sorted.
+    fn find_duplicate(&mut self, dict: usize) -> Result<(), Error> {
+        if self.tape.oddities.iter().any(|oddity| oddity.kind == ErrorKind::Duplicate) {
+            return Ok(());
+        }
+        let mut keys = Vec::new();
+        let mut at = dict + 1;
+        while at < self.tape.spans.len() {
+            keys.push(at as u32);
+            at = self.tape.after(at + 1);
+        }
+        keys.sort_by(|&a, &b| self.key_bytes(a as usize).cmp(self.key_bytes(b as usize)));
+        let twice = keys
+            .windows(2)
+            .filter(|pair| self.key_bytes(pair[0] as usize) == self.key_bytes(pair[1] as usize))
+            .map(|pair| self.tape.spans[pair[1] as usize].start as usize)
+            .min();
+        twice.map_or(Ok(()), |offset| self.deviation(offset, ErrorKind::Duplicate))
+    }
+
+    fn key_bytes(&self, index: usize) -> &'i [u8] {
+        let raw = &self.tape.input[self.tape.spans[index].range()];
+        let colon = raw.iter().position(|&byte| byte == b':').expect("keys are strings");
+        &raw[colon + 1..]
+    }
+
+    fn push(&mut self, start: usize, end: usize) -> Result<(), Error> {
+        if self.tape.spans.len() == TOKENS_MAX {
+            return self.fault(start, ErrorKind::Tokens);
+        }
+        self.tape.spans.push(Span { start: start as u32, end: end as u32 });
+        Ok(())
+    }
+
+    /// What is not canonical: an error, or an oddity of which the first of its kind is kept.
+    #[cold]
+    fn deviation(&mut self, offset: usize, kind: ErrorKind) -> Result<(), Error> {
+        if self.strict {
+            return Err(Error { offset, kind });
+        }
+        if self.tape.oddities.iter().all(|oddity| oddity.kind != kind) {
+            self.tape.oddities.push(Error { offset, kind });
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn fault(&self, offset: usize, kind: ErrorKind) -> Result<(), Error> {
+        Err(Error { offset, kind })
+    }
+}
+
+/// Whether these digits are a number of 64 bits with a sign.
+fn fits(digits: &[u8], negative: bool) -> bool {
+    let zeros = digits.iter().take_while(|&&digit| digit == b'0').count();
+    let digits = &digits[zeros..];
+    let largest: &[u8] = if negative { b"9223372036854775808" } else { b"9223372036854775807" };
+    digits.len() < largest.len() || (digits.len() == largest.len() && digits <= largest)
+}

@@ -1,0 +1,208 @@
+//! One file for each place, on every file system: finding names that clash, and changing them.
+//!
+//! Two names clash if some system takes them for the same: without regard to case, to the Unicode
+//! normal form, or to invisible characters. A file clashes with another file, with a folder, and
+//! with the `.part` name of another file. Folders keep their names, of files the first keeps its
+//! name, and others get a number: `name (2).ext`. The same torrent always gives the same names.
+//!
+//! Names are compared by a hash of 63 bits. Should two different ones meet, by chance or by
+//! design, then a file gets a number that it did not need: nothing worse.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use unicode_normalization::UnicodeNormalization;
+
+use super::{COMPONENT_BYTES_MAX, Paths, cut, is_trimmed, offset, split_extension};
+
+/// Bytes of the longest ` (n)`.
+const NUMBER_BYTES_MAX: usize = 13;
+
+impl Paths {
+    /// Gives files whose paths clash new names, so that each has a place of its own.
+    ///
+    /// Takes O(n log n) for n files and folders, whatever their names.
+    pub fn settle(&mut self) {
+        let claims = Claims::of(self);
+        if claims.clash() {
+            self.rename(&claims);
+        }
+    }
+
+    fn rename(&mut self, claims: &Claims) {
+        let known = self.changes.len();
+        let mut kept = BTreeSet::new();
+        let mut names = Names { claims, given: BTreeSet::new(), next: BTreeMap::new() };
+        let mut key = Key::default();
+        for file in 0..self.places.len() {
+            if self.places[file].pad {
+                continue;
+            }
+            key.set(self.get(file));
+            // A file that shares its name with other files may keep it if it is the first.
+            if !claims.give_way(&mut key) && kept.insert(key.hash()) {
+                continue;
+            }
+            let path = names.find(self.get(file));
+            if self.changes[..known].binary_search_by_key(&file, |c| c.file as usize).is_err() {
+                let old = self.get(file).as_bytes().to_vec();
+                self.keep_raw(file, core::iter::once(&old[..]));
+            }
+            self.places[file].start = offset(self.text.len());
+            self.places[file].bytes = path.len() as u16;
+            self.text.push_str(&path);
+        }
+        self.changes.sort_unstable_by_key(|change| change.file);
+    }
+}
+
+/// The form of a path in which equal means: the same place on some file system.
+#[derive(Default)]
+struct Key {
+    text: String,
+}
+
+impl Key {
+    fn set(&mut self, path: &str) {
+        self.text.clear();
+        if path.is_ascii() {
+            self.text.push_str(path);
+            self.text.make_ascii_lowercase();
+            return;
+        }
+        // Upper case first, as it unites more: both sigmas, ß and SS.
+        let folded = path.nfd().flat_map(char::to_uppercase).flat_map(char::to_lowercase);
+        // HFS+ passes over joiners when it compares.
+        self.text.extend(folded.filter(|c| !matches!(c, '\u{200c}' | '\u{200d}')).nfd());
+    }
+
+    fn hash(&self) -> u64 {
+        hash(self.text.as_bytes()) & !FOLDER
+    }
+
+    /// The key's hash with `.part` behind it.
+    fn part_hash(&mut self) -> u64 {
+        let bytes = self.text.len();
+        self.text.push_str(super::PART_SUFFIX);
+        let hash = self.hash();
+        self.text.truncate(bytes);
+        hash
+    }
+
+    /// For a name that ends in `.part`, the hash of the one whose temporary name it is.
+    fn whole_hash(&self) -> Option<u64> {
+        whole(&self.text)
+    }
+}
+
+fn whole(key: &str) -> Option<u64> {
+    key.strip_suffix(super::PART_SUFFIX).map(|whole| hash(whole.as_bytes()) & !FOLDER)
+}
+
+/// The lowest bit of a claim: set for a folder, clear for a file.
+const FOLDER: u64 = 1;
+
+/// All names that a torrent claims.
+struct Claims {
+    /// Hashes of files and folders, sorted; those of folders are there once.
+    sorted: Vec<u64>,
+    /// Names of files or folders that end in `.part`, by the hash of what stands before it.
+    parts: Vec<u64>,
+}
+
+impl Claims {
+    fn of(paths: &Paths) -> Self {
+        let mut claims = Self { sorted: Vec::with_capacity(paths.len()), parts: Vec::new() };
+        let (mut key, mut last) = (Key::default(), Key::default());
+        for file in (0..paths.len()).filter(|&file| !paths.places[file].pad) {
+            key.set(paths.get(file));
+            claims.sorted.push(key.hash());
+            claims.parts.extend(key.whole_hash());
+            for (slash, _) in key.text.match_indices('/') {
+                // Most files lie beside the one before them.
+                if !last.text.as_bytes().starts_with(&key.text.as_bytes()[..=slash]) {
+                    let folder = &key.text[..slash];
+                    claims.sorted.push(hash(folder.as_bytes()) | FOLDER);
+                    claims.parts.extend(whole(folder));
+                }
+            }
+            core::mem::swap(&mut key, &mut last);
+        }
+        claims.sorted.sort_unstable();
+        claims.sorted.dedup_by(|a, b| a == b && *a & FOLDER != 0);
+        claims
+    }
+
+    /// Whether any file clashes with anything.
+    fn clash(&self) -> bool {
+        self.sorted.windows(2).any(|pair| pair[0] | FOLDER == pair[1] | FOLDER)
+            || self.parts.iter().any(|&whole| self.has(whole))
+    }
+
+    fn has(&self, claim: u64) -> bool {
+        self.sorted.binary_search(&claim).is_ok()
+    }
+
+    /// Whether the file of this name has to give way to a folder, or is itself in the way of
+    /// another file's temporary name.
+    fn give_way(&self, key: &mut Key) -> bool {
+        self.has(key.hash() | FOLDER)
+            || key.whole_hash().is_some_and(|whole| self.has(whole))
+            || self.has(key.part_hash() | FOLDER)
+    }
+}
+
+/// Finds names that nothing claims.
+struct Names<'c> {
+    claims: &'c Claims,
+    /// The hashes of names that were given already.
+    given: BTreeSet<u64>,
+    /// The number to try next, by the hash of the name without a number.
+    next: BTreeMap<u64, u32>,
+}
+
+impl Names<'_> {
+    /// A free path in the same folder. A number is tried once for each name, so all searches
+    /// together take as many steps as there are files and folders.
+    fn find(&mut self, path: &str) -> String {
+        let (folder, name) = path.split_at(path.rfind('/').map_or(0, |slash| slash + 1));
+        let (stem, extension) = split_extension(name, COMPONENT_BYTES_MAX);
+        let stem = cut(stem, COMPONENT_BYTES_MAX - NUMBER_BYTES_MAX - extension.len());
+        let stem = stem.trim_end_matches(is_trimmed);
+        let mut key = Key::default();
+        key.set(&format!("{folder}{stem}{extension}"));
+        let number = self.next.entry(key.hash()).or_insert(2);
+        loop {
+            let path = format!("{folder}{stem} ({number}){extension}");
+            *number += 1;
+            key.set(&path);
+            let hash = key.hash();
+            let taken = |hash| self.claims.has(hash) || self.given.contains(&hash);
+            let busy = taken(hash)
+                || self.claims.give_way(&mut key)
+                || taken(key.part_hash())
+                || key.whole_hash().is_some_and(taken);
+            if !busy {
+                self.given.insert(hash);
+                return path;
+            }
+        }
+    }
+}
+
+/// Multiplies and folds, eight bytes at a time: fast, and even enough for [`Claims`].
+fn hash(bytes: &[u8]) -> u64 {
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mix = |hash: u64, word: u64| {
+        let product = u128::from(hash ^ word) * u128::from(FACTOR);
+        (product >> 64) as u64 ^ product as u64
+    };
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    let start = 0x243f_6a88_85a3_08d3 ^ bytes.len() as u64;
+    let hash = words.iter().fold(start, |hash, word| mix(hash, u64::from_le_bytes(*word)));
+    mix(mix(hash, u64::from_le_bytes(last)), FACTOR)
+}
