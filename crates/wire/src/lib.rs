@@ -10,6 +10,8 @@ extern crate alloc;
 extern crate std;
 
 pub mod bencode;
+pub mod extension;
+pub mod fast;
 pub mod handshake;
 pub mod layout;
 pub mod merkle;
