@@ -88,13 +88,19 @@ impl<K, V> Slab<K, V> {
 
     /// Puts a thing in and names it.
     pub fn insert(&mut self, value: V) -> Key<K> {
-        if let Some(index) = self.free.pop() {
-            let place = &mut self.places[index as usize];
-            place.1 = Some(value);
-            return Key::new(index, place.0);
-        }
-        self.places.push((0, Some(value)));
-        Key::new(self.places.len() as u32 - 1, 0)
+        self.insert_with(|_| value)
+    }
+
+    /// Puts a thing in that wants to know its name.
+    pub fn insert_with(&mut self, make: impl FnOnce(Key<K>) -> V) -> Key<K> {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.places.push((0, None));
+            self.places.len() as u32 - 1
+        });
+        let place = &mut self.places[index as usize];
+        let key = Key::new(index, place.0);
+        place.1 = Some(make(key));
+        key
     }
 
     /// Takes a thing out; its key finds nothing from now on.

@@ -1,4 +1,13 @@
 //! The engine: which block from whom, which to whom, what is written, what is believed.
+//!
+//! Where decisions are made:
+//! - [`picker`] which piece to begin; [`partial`] which block of the pieces that are begun;
+//!   [`pipeline`] how many at once of whom; `torrent/asking.rs` puts them together.
+//! - [`choker`] whom to upload to; `torrent/giving.rs` serves.
+//! - [`roster`] whom to connect to; `torrent/meeting.rs` meets and parts.
+//! - [`blame`] who lied; `torrent/files.rs` verifies, and decides what is written and believed.
+//!
+//! Only this file and the folder `torrent` push actions; all others are leaves that answer.
 
 mod action;
 mod blame;
@@ -8,24 +17,36 @@ mod event;
 mod limits;
 mod meter;
 mod partial;
+mod peer;
 mod picker;
 mod pipeline;
 mod roster;
+mod shared;
 mod status;
+mod torrent;
 
 pub use action::*;
 pub use event::*;
 pub use status::*;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 
-use crate::base::{Bitset, Machine, Outbox, Rng, Time};
+use self::bounds::{HANDSHAKE_TIME, TICK};
+use self::limits::Limits;
+use self::shared::{Cx, Shared};
+use self::torrent::Torrent;
+use crate::base::{Bitset, Machine, Outbox, Rng, Slab, Time};
+use toubkal_wire::handshake::Reserved;
 
 /// What is set once, when the engine is made.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// What we call ourselves to peers (BEP 20).
     pub peer_id: [u8; 20],
+    /// Name and version for people (BEP 10 `v`).
+    pub client: &'static str,
     /// The port on which peers reach us; 0 when they cannot.
     pub port: u16,
     /// Rates of all torrents together.
@@ -42,6 +63,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             peer_id: *b"-TK0100-000000000000",
+            client: concat!("Toubkal ", env!("CARGO_PKG_VERSION")),
             port: 0,
             rates: Rates::default(),
             links_max: 200,
@@ -51,33 +73,303 @@ impl Default for Config {
     }
 }
 
-/// The engine. See [`Machine`] for how it is driven.
+/// The engine: all torrents, and every decision about them.
+///
+/// It is driven as every [`Machine`]. Facts go in as [`Event`]s, and what is to be done comes out
+/// as [`Action`]s. The engine names torrents, dials and jobs; hands name links and payloads. A
+/// name of a thing that is gone is harmless. No event makes it panic, fail, or grow without a
+/// bound ([`bounds`]), save one that breaks the order that [`LinkEvent`] and [`Event::Job`]
+/// promise, which is the driver's bug.
 #[derive(Debug)]
-pub struct Engine {}
+pub struct Engine {
+    shared: Shared,
+    torrents: Slab<TorrentKind, Torrent>,
+    links: Vec<Option<Link>>,
+    /// Torrents that are to be forgotten once they have stopped.
+    removing: Vec<TorrentId>,
+    tick_at: Option<Time>,
+    ending: bool,
+    ended: bool,
+}
+
+/// A link that is not closed yet.
+#[derive(Debug)]
+struct Link {
+    generation: u32,
+    stage: Stage,
+    remote: SocketAddr,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// No handshake yet. `dialed`: for which torrent, and what address.
+    Waiting {
+        since: Time,
+        dialed: Option<(TorrentId, SocketAddr)>,
+    },
+    Joined(TorrentId),
+    /// We have closed it; what still comes is of no interest.
+    Closing,
+}
 
 impl Engine {
-    /// An engine without torrents.
+    /// An engine without torrents. All its chance comes from `rng`.
     #[must_use]
-    pub fn new(_config: Config, _rng: Rng) -> Self {
-        Self {}
+    pub fn new(config: Config, rng: &Rng) -> Self {
+        Self {
+            shared: Shared::new(config, rng.fork("engine")),
+            torrents: Slab::new(),
+            links: Vec::new(),
+            removing: Vec::new(),
+            tick_at: None,
+            ending: false,
+            ended: false,
+        }
     }
 
-    /// How a torrent stands.
+    /// How a torrent stands. `None`: there is none of that name.
     #[must_use]
-    pub fn status(&self, _torrent: TorrentId) -> Option<Status> {
-        None
+    pub fn status(&self, torrent: TorrentId) -> Option<Status> {
+        self.torrents.get(torrent).map(Torrent::status)
     }
 
     /// The connected peers of a torrent.
     #[must_use]
-    pub fn peers(&self, _torrent: TorrentId) -> Vec<PeerStatus> {
-        Vec::new()
+    pub fn peers(&self, torrent: TorrentId) -> Vec<PeerStatus> {
+        self.torrents.get(torrent).map(Torrent::peers).unwrap_or_default()
     }
 
-    /// The verified pieces of a torrent.
+    /// The verified pieces of a torrent. `None`: there is none of that name.
     #[must_use]
-    pub fn have(&self, _torrent: TorrentId) -> Option<&Bitset> {
-        None
+    pub fn have(&self, torrent: TorrentId) -> Option<&Bitset> {
+        self.torrents.get(torrent).map(Torrent::have)
+    }
+
+    fn link_event(&mut self, cx: &mut Turn<'_>, id: LinkId, event: LinkEvent) {
+        if let LinkEvent::Opened { dial, remote } = event {
+            return self.opened(cx, id, dial, remote);
+        }
+        let known = self.links.get_mut(id.index()).and_then(Option::as_mut);
+        let Some(link) = known.filter(|link| link.generation == id.generation()) else {
+            return discard(cx, event);
+        };
+        match (&link.stage, event) {
+            (_, LinkEvent::Closed(reason)) => self.closed(cx, id, reason),
+            (Stage::Waiting { .. }, LinkEvent::Handshaken { torrent, peer_id, reserved }) => {
+                self.handshaken(cx, id, torrent, peer_id, reserved);
+            }
+            (&Stage::Joined(torrent), event) => {
+                let Some(torrent) = self.torrents.get_mut(torrent) else {
+                    return discard(cx, event);
+                };
+                let cx = &mut cx.with(&mut self.shared);
+                match event {
+                    LinkEvent::Message(message) => torrent.message(cx, id, message),
+                    LinkEvent::Received { block, payload } => {
+                        torrent.received(cx, id, block, payload);
+                    }
+                    LinkEvent::Served { block, outcome } => {
+                        torrent.served(cx, id, block, outcome);
+                    }
+                    _ => {}
+                }
+                torrent.catch_up(cx);
+            }
+            (_, event) => discard(cx, event),
+        }
+    }
+
+    fn opened(&mut self, cx: &mut Turn<'_>, id: LinkId, dial: Option<DialId>, remote: SocketAddr) {
+        let dialed = dial.and_then(|dial| {
+            let torrent = self.shared.dials.remove(&dial)?;
+            let address = self.torrents.get_mut(torrent)?.dialed(dial)?;
+            Some((torrent, address))
+        });
+        let stage = Stage::Waiting { since: cx.now, dialed };
+        if self.links.len() <= id.index() {
+            self.links.resize_with(id.index() + 1, || None);
+        }
+        self.links[id.index()] = Some(Link { generation: id.generation(), stage, remote });
+        self.shared.links += 1;
+        let refusal = if dial.is_some() && dialed.is_none() {
+            Some(CloseReason::Stopped)
+        } else if self.shared.is_banned(remote.ip(), cx.now) {
+            Some(CloseReason::Banned)
+        } else if self.shared.links > self.shared.config.links_max {
+            Some(CloseReason::Full)
+        } else {
+            None
+        };
+        if let Some(reason) = refusal {
+            self.shared.closing.push((id, reason));
+        }
+    }
+
+    fn handshaken(
+        &mut self,
+        cx: &mut Turn<'_>,
+        id: LinkId,
+        torrent_id: TorrentId,
+        peer_id: [u8; 20],
+        reserved: Reserved,
+    ) {
+        let Some(Some(link)) = self.links.get_mut(id.index()) else { return };
+        let Stage::Waiting { dialed, .. } = link.stage else { return };
+        let Some(torrent) = self.torrents.get_mut(torrent_id) else {
+            return self.shared.closing.push((id, CloseReason::Handshake));
+        };
+        let remote = link.remote;
+        let address = dialed.map(|(_, address)| address);
+        let cx = &mut cx.with(&mut self.shared);
+        match torrent.join(cx, id, remote, address, peer_id, reserved) {
+            Ok(()) => link.stage = Stage::Joined(torrent_id),
+            Err(reason) => cx.close(id, reason),
+        }
+        torrent.catch_up(cx);
+    }
+
+    /// Closes a link from our side; its `Closed` follows.
+    fn close(&mut self, cx: &mut Turn<'_>, id: LinkId, reason: CloseReason) {
+        let Some(Some(link)) = self.links.get_mut(id.index()) else { return };
+        if link.generation != id.generation() || matches!(link.stage, Stage::Closing) {
+            return;
+        }
+        cx.out.push(Action::Close { link: id, reason });
+        let stage = core::mem::replace(&mut link.stage, Stage::Closing);
+        self.leave(cx, id, &stage, reason);
+    }
+
+    fn closed(&mut self, cx: &mut Turn<'_>, id: LinkId, reason: CloseReason) {
+        let Some(link) = self.links.get_mut(id.index()).and_then(Option::take) else { return };
+        self.shared.links -= 1;
+        self.leave(cx, id, &link.stage, reason);
+    }
+
+    fn leave(&mut self, cx: &mut Turn<'_>, id: LinkId, stage: &Stage, reason: CloseReason) {
+        let (torrent, address) = match *stage {
+            Stage::Joined(torrent) => (torrent, None),
+            Stage::Waiting { dialed: Some((torrent, address)), .. } => (torrent, Some(address)),
+            Stage::Waiting { dialed: None, .. } | Stage::Closing => return,
+        };
+        let Some(torrent) = self.torrents.get_mut(torrent) else { return };
+        let cx = &mut cx.with(&mut self.shared);
+        match address {
+            None => torrent.part(cx, id, reason),
+            Some(address) => torrent.missed(cx, address, reason),
+        }
+        torrent.catch_up(cx);
+    }
+
+    fn command(&mut self, cx: &mut Turn<'_>, command: Command) {
+        if let Command::Add(add) = command {
+            return self.add(cx, add);
+        }
+        if let Command::Limit { torrent: None, rates } = command {
+            self.shared.limits = Limits::new(rates, cx.now);
+            self.shared.ready_at = Some(cx.now);
+            return;
+        }
+        if let Command::Shutdown = command {
+            self.ending = true;
+            for (_, torrent) in self.torrents.iter_mut() {
+                torrent.stop(&mut cx.with(&mut self.shared));
+            }
+            return;
+        }
+        let (Command::Remove(id)
+        | Command::Start(id)
+        | Command::Stop(id)
+        | Command::Prioritise(id, _)
+        | Command::Sequential(id, _)
+        | Command::Limit { torrent: Some(id), .. }) = command
+        else {
+            return;
+        };
+        let Some(torrent) = self.torrents.get_mut(id) else { return };
+        if let Command::Remove(_) = command {
+            self.removing.push(id);
+        }
+        let cx = &mut cx.with(&mut self.shared);
+        match command {
+            Command::Remove(_) => torrent.remove(cx),
+            Command::Start(_) if self.ending => {}
+            Command::Start(_) => torrent.start(cx),
+            Command::Stop(_) => torrent.stop(cx),
+            Command::Prioritise(_, priorities) => torrent.prioritise(cx, priorities),
+            Command::Sequential(_, sequential) => torrent.sequential(sequential),
+            Command::Limit { rates, .. } => torrent.limit(cx, rates),
+            Command::Add(_) | Command::Shutdown => {}
+        }
+        torrent.catch_up(cx);
+    }
+
+    fn add(&mut self, cx: &mut Turn<'_>, add: AddTorrent) {
+        if self.ending {
+            return;
+        }
+        let ticket = add.ticket;
+        let (now, rng) = (cx.now, self.shared.rng.clone());
+        let id = self.torrents.insert_with(|id| Torrent::new(id, add, now, &rng));
+        cx.out.push(Action::Notify(Notice::Added { ticket, torrent: id }));
+        let Some(torrent) = self.torrents.get_mut(id) else { return };
+        torrent.start(&mut cx.with(&mut self.shared));
+    }
+
+    fn answered(&mut self, cx: &mut Turn<'_>, job: JobId, result: Result<Done, StoreError>) {
+        let Some(job) = self.shared.answered(job) else { return };
+        if let Some(torrent) = self.torrents.get_mut(job.torrent) {
+            let cx = &mut cx.with(&mut self.shared);
+            torrent.done(cx, job.task, result);
+            torrent.catch_up(cx);
+        }
+    }
+
+    fn tick(&mut self, cx: &mut Turn<'_>) {
+        for (_, torrent) in self.torrents.iter_mut() {
+            torrent.tick(&mut cx.with(&mut self.shared));
+        }
+        for (index, link) in self.links.iter().enumerate() {
+            if let Some(Link { generation, stage: Stage::Waiting { since, .. }, .. }) = link
+                && cx.now.since(*since) > HANDSHAKE_TIME
+            {
+                let id = LinkId::new(index as u32, *generation);
+                self.shared.closing.push((id, CloseReason::TimedOut));
+            }
+        }
+    }
+
+    /// What every call ends with: links that were found wanting are closed, peers that may go on
+    /// go on, torrents that are gone go, and the next heartbeat is set.
+    fn conclude(&mut self, cx: &mut Turn<'_>) {
+        while let Some((id, reason)) = self.shared.closing.pop() {
+            self.close(cx, id, reason);
+        }
+        if core::mem::take(&mut self.shared.stir_all) {
+            for (_, torrent) in self.torrents.iter_mut() {
+                torrent.wake();
+                torrent.catch_up(&mut cx.with(&mut self.shared));
+            }
+        }
+        self.removing.retain(|&id| {
+            let gone = self.torrents.get(id).is_none_or(Torrent::is_gone);
+            if gone {
+                self.torrents.remove(id);
+            }
+            !gone
+        });
+        let busy = || {
+            self.shared.links > 0
+                || !self.shared.dials.is_empty()
+                || self.torrents.iter().any(|(_, torrent)| torrent.wants_tick())
+        };
+        if self.tick_at.is_none() && busy() {
+            self.tick_at = Some(cx.now.after(TICK));
+        }
+        let over = self.ending && self.shared.links == 0 && self.shared.is_idle();
+        if over && !self.ended && self.torrents.iter().all(|(_, torrent)| torrent.is_stopped()) {
+            self.ended = true;
+            cx.out.push(Action::Notify(Notice::Ended));
+        }
     }
 }
 
@@ -85,11 +377,75 @@ impl Machine for Engine {
     type Event = Event;
     type Action = Action;
 
-    fn handle(&mut self, _now: Time, _event: Event, _out: &mut Outbox<Action>) {}
+    fn handle(&mut self, now: Time, event: Event, out: &mut Outbox<Action>) {
+        let cx = &mut Turn { now, out };
+        match event {
+            Event::Link(link, event) => self.link_event(cx, link, event),
+            Event::DialFailed(dial, error) => {
+                let torrent = self.shared.dials.remove(&dial);
+                if let Some(torrent) = torrent.and_then(|id| self.torrents.get_mut(id)) {
+                    torrent.dial_failed(&mut cx.with(&mut self.shared), dial, error);
+                }
+            }
+            Event::Job(job, result) => self.answered(cx, job, result),
+            Event::Peers(torrent, source, peers) => {
+                if let Some(torrent) = self.torrents.get_mut(torrent) {
+                    torrent.hear(&mut cx.with(&mut self.shared), source, &peers);
+                }
+            }
+            Event::Command(command) => self.command(cx, *command),
+        }
+        self.conclude(cx);
+    }
 
-    fn advance(&mut self, _now: Time, _out: &mut Outbox<Action>) {}
+    fn advance(&mut self, now: Time, out: &mut Outbox<Action>) {
+        let cx = &mut Turn { now, out };
+        if self.tick_at.is_some_and(|at| at <= now) {
+            self.tick_at = None;
+            self.tick(cx);
+        }
+        if self.shared.ready_at.is_some_and(|at| at <= now) {
+            // Whoever the limits hold up says again until when.
+            self.shared.ready_at = None;
+            for (_, torrent) in self.torrents.iter_mut() {
+                torrent.ready(&mut cx.with(&mut self.shared));
+            }
+        }
+        self.conclude(cx);
+    }
 
     fn deadline(&self) -> Option<(Time, &'static str)> {
-        None
+        let tick = self.tick_at.map(|at| (at, "tick"));
+        let ready = self.shared.ready_at.map(|at| (at, "rate limit"));
+        tick.into_iter().chain(ready).min()
+    }
+}
+
+/// One call into the engine, before what is shared is lent to a torrent.
+struct Turn<'a> {
+    now: Time,
+    out: &'a mut Outbox<Action>,
+}
+
+impl Turn<'_> {
+    fn with<'s>(&'s mut self, shared: &'s mut Shared) -> Cx<'s> {
+        Cx { now: self.now, shared, out: self.out }
+    }
+}
+
+/// An event for a link that is no longer of interest; a payload in it goes back.
+fn discard(cx: &mut Turn<'_>, event: LinkEvent) {
+    if let LinkEvent::Received { payload, .. } = event {
+        cx.out.push(Action::Discard { payload });
+    }
+}
+
+// Events and actions are moved by the million: a cache line each.
+const _: () = assert!(size_of::<Action>() <= 64 && size_of::<Event>() <= 72);
+
+/// Keeps a large command out of the small [`Event`].
+impl From<Command> for Event {
+    fn from(command: Command) -> Self {
+        Self::Command(Box::new(command))
     }
 }

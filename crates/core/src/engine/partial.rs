@@ -88,11 +88,6 @@ impl Partial {
         self.unwritten == 0
     }
 
-    /// Blocks that nobody was asked for.
-    pub(super) fn free(&self) -> u32 {
-        self.free
-    }
-
     /// Bytes in a row from the first that are hashed already.
     pub(super) fn hashed_bytes(&self) -> u32 {
         self.hashed * BLOCK_BYTES
@@ -229,14 +224,6 @@ impl Partials {
         self.pieces.clear();
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.pieces.is_empty()
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Partial)> + '_ {
-        self.pieces.iter().map(|(&piece, partial)| (piece, partial))
-    }
-
     /// Asks for a free block of this piece.
     pub(super) fn ask_of(&mut self, piece: u32, link: LinkId) -> Option<u32> {
         let partial = self.pieces.get_mut(&piece).filter(|partial| partial.open_to(link))?;
@@ -248,17 +235,20 @@ impl Partials {
     }
 
     /// The begun piece with free blocks that this peer should help with: of the highest
-    /// priority, then the one that lacks least.
+    /// priority, then the one that lacks least, or the first of the torrent when pieces are
+    /// taken in order.
     pub(super) fn best_for(
         &self,
         link: LinkId,
         has: &Bitset,
+        sequential: bool,
         priority: impl Fn(u32) -> Priority,
     ) -> Option<u32> {
         let fits = |piece: &u32| has.has(*piece) && self.pieces[piece].open_to(link);
         let open = self.open.iter().copied().filter(fits);
         open.min_by_key(|&piece| {
-            (core::cmp::Reverse(priority(piece)), self.pieces[&piece].free, piece)
+            let free = if sequential { 0 } else { self.pieces[&piece].free };
+            (core::cmp::Reverse(priority(piece)), free, piece)
         })
     }
 
@@ -358,7 +348,7 @@ mod tests {
         partials.check();
         partials.unask(0, 2);
         partials.check();
-        assert_eq!(partials.best_for(B, &Bitset::full(3), |_| Priority::Normal), Some(0));
+        assert_eq!(partials.best_for(B, &Bitset::full(3), false, |_| Priority::Normal), Some(0));
         assert_eq!(partials.ask_of(0, B), Some(2));
         partials.check();
     }
@@ -403,7 +393,7 @@ mod tests {
         assert_eq!(partials.ask_of(0, A), Some(0));
         assert_eq!(partials.ask_of(0, B), None);
         let full = Bitset::full(3);
-        assert_eq!(partials.best_for(B, &full, |_| Priority::Normal), None);
+        assert_eq!(partials.best_for(B, &full, false, |_| Priority::Normal), None);
         assert_eq!(partials.ask_again(B, &full, 0, 3, |_, _| false), None);
         partials.forsake(A);
         assert_eq!(partials.ask_of(0, B), Some(1));

@@ -39,8 +39,8 @@ enum Standing {
     Idle,
     /// A connection is being tried, or there is one.
     Busy,
-    /// It is us.
-    Ourselves,
+    /// Never to be tried: it is us, or it lied.
+    Never,
 }
 
 impl Roster {
@@ -94,7 +94,8 @@ impl Roster {
     }
 
     /// When some address may be tried that may not be now.
-    pub(super) fn next_due(&self, now: Time) -> Option<Time> {
+    #[cfg(test)]
+    fn next_due(&self, now: Time) -> Option<Time> {
         let idle = self.people.values().filter(|person| person.state == Standing::Idle);
         idle.map(Person::due_at).filter(|&due| due > now).min()
     }
@@ -109,7 +110,7 @@ impl Roster {
     /// An attempt failed, or a link ended badly or at once.
     pub(super) fn failed(&mut self, remote: SocketAddr, now: Time) {
         let Some(person) = self.people.get_mut(&remote) else { return };
-        if person.state == Standing::Ourselves {
+        if person.state == Standing::Never {
             return;
         }
         person.state = Standing::Idle;
@@ -127,7 +128,7 @@ impl Roster {
     /// A link ended that was of use; `rest`: how long to leave the peer in peace.
     pub(super) fn left(&mut self, remote: SocketAddr, now: Time, rest: Duration) {
         let Some(person) = self.people.get_mut(&remote) else { return };
-        if person.state != Standing::Ourselves {
+        if person.state != Standing::Never {
             person.state = Standing::Idle;
             person.rest_until = now.after(rest);
         }
@@ -141,11 +142,16 @@ impl Roster {
         }
     }
 
-    /// The address turned out to be our own.
-    pub(super) fn ourselves(&mut self, remote: SocketAddr) {
+    /// The address is our own, or that of a liar.
+    pub(super) fn never(&mut self, remote: SocketAddr) {
         if let Some(person) = self.people.get_mut(&remote) {
-            person.state = Standing::Ourselves;
+            person.state = Standing::Never;
         }
+    }
+
+    /// How we came to know it.
+    pub(super) fn source(&self, remote: SocketAddr) -> PeerSource {
+        self.people.get(&remote).map_or(PeerSource::Incoming, |person| person.source)
     }
 
     /// The peer has every piece.
@@ -291,7 +297,7 @@ mod tests {
     fn we_are_not_tried_twice_and_the_banned_not_at_all() {
         let mut roster = roster();
         roster.hear(remote(1, 1000), PeerSource::User, later(0));
-        roster.ourselves(remote(1, 1000));
+        roster.never(remote(1, 1000));
         roster.left(remote(1, 1000), later(0), Duration::ZERO);
         roster.failed(remote(1, 1000), later(0));
         assert_eq!(roster.next(later(99_999), false, nobody), None);

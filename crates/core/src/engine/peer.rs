@@ -1,0 +1,211 @@
+//! What is known of one connected peer.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use toubkal_wire::handshake::Reserved;
+use toubkal_wire::layout::Block;
+
+use super::bounds::{HINTS_MAX, LAPSED_MAX};
+use super::event::{LinkId, PeerSource};
+use super::meter::Meter;
+use super::partial::Origin;
+use super::pipeline::Pipeline;
+use super::status::PeerStatus;
+use crate::base::{Bitset, Time};
+
+/// A request of ours that the peer has not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Request {
+    pub(super) piece: u32,
+    pub(super) index: u32,
+    pub(super) at: Time,
+}
+
+/// A connected peer, its handshake done.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) remote: SocketAddr,
+    /// Where it can be reached again: what we dialed, or what it told.
+    pub(super) address: Option<SocketAddr>,
+    pub(super) outgoing: bool,
+    pub(super) source: PeerSource,
+    pub(super) peer_id: [u8; 20],
+    pub(super) reserved: Reserved,
+    pub(super) since: Time,
+    /// The last sign of life.
+    pub(super) heard: Time,
+    /// When we last said something.
+    pub(super) said: Time,
+    /// Neither side had a use for the other since.
+    pub(super) idle_since: Option<Time>,
+
+    /// The pieces that it has.
+    pub(super) has: Bitset,
+    /// It has said what it has.
+    pub(super) told: bool,
+    /// Wanted pieces that it has and we lack.
+    pub(super) useful: u32,
+
+    pub(super) choking_us: bool,
+    pub(super) interesting: bool,
+    pub(super) choked: bool,
+    pub(super) interested: bool,
+    /// It owed us blocks and sent none in time.
+    pub(super) snubs: bool,
+
+    pub(super) requests: VecDeque<Request>,
+    /// Requests that others got, and that may still be answered.
+    pub(super) lapsed: VecDeque<(u32, u32)>,
+    pub(super) pipeline: Pipeline,
+    /// The piece that it was last asked for.
+    pub(super) working: Option<u32>,
+    /// When the last block came, or the first request went after a pause.
+    pub(super) progress: Time,
+    /// It rejected something: nothing is asked before.
+    pub(super) rest_until: Time,
+    /// Pieces that we may ask for while choked.
+    pub(super) allowed: Vec<u32>,
+    /// Pieces that it would like us to take.
+    pub(super) suggested: Vec<u32>,
+
+    /// Its requests that wait.
+    pub(super) queue: VecDeque<Block>,
+    /// Its requests that are on their way from the disk.
+    pub(super) serving: Vec<Block>,
+    /// Pieces that it may ask for while choked.
+    pub(super) granted: Vec<u32>,
+    pub(super) unchoked_at: Option<Time>,
+    pub(super) choked_at: Option<Time>,
+    /// Bytes that it got since it was unchoked.
+    pub(super) got: u64,
+
+    pub(super) down: Meter,
+    pub(super) up: Meter,
+    /// Bytes that nobody asked for.
+    pub(super) unasked: u64,
+    pub(super) bad_haves: u32,
+    pub(super) flaps: u32,
+    pub(super) wasted_requests: u32,
+    pub(super) extended: bool,
+}
+
+impl Peer {
+    pub(super) fn new(
+        remote: SocketAddr,
+        dialed: Option<(SocketAddr, PeerSource)>,
+        peer_id: [u8; 20],
+        reserved: Reserved,
+        pieces: u32,
+        now: Time,
+    ) -> Self {
+        Self {
+            remote,
+            address: dialed.map(|(address, _)| address),
+            outgoing: dialed.is_some(),
+            source: dialed.map_or(PeerSource::Incoming, |(_, source)| source),
+            peer_id,
+            reserved,
+            since: now,
+            heard: now,
+            said: now,
+            idle_since: Some(now),
+            has: Bitset::new(pieces),
+            told: false,
+            useful: 0,
+            choking_us: true,
+            interesting: false,
+            choked: true,
+            interested: false,
+            snubs: false,
+            requests: VecDeque::new(),
+            lapsed: VecDeque::new(),
+            pipeline: Pipeline::new(),
+            working: None,
+            progress: now,
+            rest_until: Time::START,
+            allowed: Vec::new(),
+            suggested: Vec::new(),
+            queue: VecDeque::new(),
+            serving: Vec::new(),
+            granted: Vec::new(),
+            unchoked_at: None,
+            choked_at: None,
+            got: 0,
+            down: Meter::default(),
+            up: Meter::default(),
+            unasked: 0,
+            bad_haves: 0,
+            flaps: 0,
+            wasted_requests: 0,
+            extended: false,
+        }
+    }
+
+    pub(super) fn origin(&self, link: LinkId) -> Origin {
+        Origin { link, remote: self.remote }
+    }
+
+    pub(super) fn is_seed(&self) -> bool {
+        self.told && self.has.is_full()
+    }
+
+    /// Requests that it may get now.
+    pub(super) fn room(&self, now: Time) -> u32 {
+        if self.snubs || now < self.rest_until || (self.choking_us && self.allowed.is_empty()) {
+            return 0;
+        }
+        self.pipeline.window().saturating_sub(self.requests.len() as u32)
+    }
+
+    pub(super) fn has_request(&self, piece: u32, index: u32) -> bool {
+        self.requests.iter().any(|request| (request.piece, request.index) == (piece, index))
+    }
+
+    /// Takes a request out, wherever it stands; answers come in order as a rule.
+    pub(super) fn take_request(&mut self, piece: u32, index: u32) -> Option<Request> {
+        let is = |request: &Request| (request.piece, request.index) == (piece, index);
+        match self.requests.front() {
+            Some(front) if is(front) => self.requests.pop_front(),
+            _ => self.requests.iter().position(is).and_then(|at| self.requests.remove(at)),
+        }
+    }
+
+    /// A request that went to others may still be answered.
+    pub(super) fn lapse(&mut self, piece: u32, index: u32) {
+        if self.lapsed.len() >= LAPSED_MAX {
+            self.lapsed.pop_front();
+        }
+        self.lapsed.push_back((piece, index));
+    }
+
+    pub(super) fn take_lapsed(&mut self, piece: u32, index: u32) -> bool {
+        let found = self.lapsed.iter().position(|&lapsed| lapsed == (piece, index));
+        found.and_then(|at| self.lapsed.remove(at)).is_some()
+    }
+
+    /// Remembers a hint, within limits.
+    pub(super) fn hint(list: &mut Vec<u32>, piece: u32) {
+        if list.len() < HINTS_MAX && !list.contains(&piece) {
+            list.push(piece);
+        }
+    }
+
+    pub(super) fn status(&self) -> PeerStatus {
+        PeerStatus {
+            remote: self.remote,
+            peer_id: self.peer_id,
+            source: self.source,
+            have: self.has.ones(),
+            downloaded: self.down.total(),
+            uploaded: self.up.total(),
+            down_rate: self.down.rate(),
+            up_rate: self.up.rate(),
+            requests: self.requests.len() as u32,
+            choking_us: self.choking_us,
+            choked: self.choked,
+            interested: self.interested,
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! What all torrents share: limits, jobs, dials, bans; and where the actions of a call go.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::net::{IpAddr, SocketAddr};
+
+use toubkal_wire::layout::Block;
+use toubkal_wire::message::Message;
+
+use super::Config;
+use super::action::{Action, Notice};
+use super::bounds::{BAN, BANNED_MAX, STORING_BYTES_MAX};
+use super::event::{CloseReason, DialId, JobId, LinkId, TorrentId};
+use super::limits::Limits;
+use crate::base::{Key, Outbox, Rng, Slab, Time};
+
+/// The kind of thing that a job's key names.
+#[derive(Debug)]
+enum JobKind {}
+
+/// What a job was for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Task {
+    Open,
+    Check { piece: u32 },
+    Store { piece: u32, index: u32, length: u32 },
+    Verify { piece: u32 },
+    Digest { piece: u32 },
+    Reclaim { file: u32 },
+    Finish { file: u32 },
+    Sync,
+}
+
+/// A job that the store has not answered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Job {
+    pub(super) torrent: TorrentId,
+    pub(super) task: Task,
+}
+
+/// What all torrents share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) config: Config,
+    pub(super) limits: Limits,
+    pub(super) rng: Rng,
+    /// Bytes of blocks that were received and are not written yet.
+    pub(super) storing: u64,
+    /// Connections, handshaken or not.
+    pub(super) links: u32,
+    pub(super) dials: BTreeMap<DialId, TorrentId>,
+    next_dial: u64,
+    jobs: Slab<JobKind, Job>,
+    banned: BTreeMap<IpAddr, Time>,
+    /// When the rate limits let something through again.
+    pub(super) ready_at: Option<Time>,
+    /// Requests were not sent because the store has too much to do.
+    pub(super) held_up: bool,
+    /// Every torrent may have something to ask for that it had not before.
+    pub(super) stir_all: bool,
+    /// Links to close once the call that found it out is through.
+    pub(super) closing: Vec<(LinkId, CloseReason)>,
+}
+
+impl Shared {
+    pub(super) fn new(config: Config, rng: Rng) -> Self {
+        Self {
+            limits: Limits::new(config.rates, Time::START),
+            config,
+            rng,
+            storing: 0,
+            links: 0,
+            dials: BTreeMap::new(),
+            next_dial: 0,
+            jobs: Slab::new(),
+            banned: BTreeMap::new(),
+            ready_at: None,
+            held_up: false,
+            stir_all: false,
+            closing: Vec::new(),
+        }
+    }
+
+    /// Takes back the job of an answer.
+    pub(super) fn answered(&mut self, job: JobId) -> Option<Job> {
+        let done = self.jobs.remove(Key::new(job.0 as u32, (job.0 >> 32) as u32))?;
+        if let Task::Store { length, .. } = done.task {
+            self.storing -= u64::from(length);
+            if self.held_up && self.storing <= STORING_BYTES_MAX / 2 {
+                self.held_up = false;
+                self.stir_all = true;
+            }
+        }
+        Some(done)
+    }
+
+    pub(super) fn is_banned(&self, ip: IpAddr, now: Time) -> bool {
+        self.banned.get(&ip.to_canonical()).is_some_and(|&until| now < until)
+    }
+
+    /// Nothing waits for an answer.
+    pub(super) fn is_idle(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
+    fn ban(&mut self, ip: IpAddr, now: Time) {
+        if self.banned.len() >= BANNED_MAX {
+            self.banned.retain(|_, until| now < *until);
+        }
+        if self.banned.len() < BANNED_MAX {
+            self.banned.insert(ip.to_canonical(), now.after(BAN));
+        }
+    }
+}
+
+/// One call into the engine: the time, what is shared, where actions go.
+#[derive(Debug)]
+pub(super) struct Cx<'a> {
+    pub(super) now: Time,
+    pub(super) shared: &'a mut Shared,
+    pub(super) out: &'a mut Outbox<Action>,
+}
+
+impl Cx<'_> {
+    pub(super) fn push(&mut self, action: Action) {
+        self.out.push(action);
+    }
+
+    pub(super) fn notify(&mut self, notice: Notice) {
+        self.out.push(Action::Notify(notice));
+    }
+
+    pub(super) fn send(&mut self, link: LinkId, message: Message) {
+        self.out.push(Action::Send { link, message });
+    }
+
+    /// Names a job; the caller pushes the action that carries the name.
+    pub(super) fn job(&mut self, torrent: TorrentId, task: Task) -> JobId {
+        if let Task::Store { length, .. } = task {
+            self.shared.storing += u64::from(length);
+        }
+        let key = self.shared.jobs.insert(Job { torrent, task });
+        JobId(u64::from(key.generation()) << 32 | key.index() as u64)
+    }
+
+    pub(super) fn dial(&mut self, torrent: TorrentId, remote: SocketAddr) -> DialId {
+        let dial = DialId(self.shared.next_dial);
+        self.shared.next_dial += 1;
+        self.shared.dials.insert(dial, torrent);
+        self.out.push(Action::Dial { dial, torrent, remote });
+        dial
+    }
+
+    /// Closes a link when this call is through.
+    pub(super) fn close(&mut self, link: LinkId, reason: CloseReason) {
+        if !self.shared.closing.iter().any(|&(other, _)| other == link) {
+            self.shared.closing.push((link, reason));
+        }
+    }
+
+    /// A peer broke a rule so badly that its address is not welcome for a while. On loopback
+    /// many peers share one address: there only the link goes.
+    pub(super) fn ban(&mut self, torrent: TorrentId, remote: SocketAddr) {
+        if !remote.ip().to_canonical().is_loopback() {
+            self.shared.ban(remote.ip(), self.now);
+        }
+        self.notify(Notice::Banned { torrent, remote });
+    }
+
+    /// Nothing more passes the rate limits until then.
+    pub(super) fn wait_until(&mut self, ready: Time) {
+        let at = &mut self.shared.ready_at;
+        *at = Some(at.map_or(ready, |at| at.min(ready)));
+    }
+
+    pub(super) fn request(&mut self, link: LinkId, block: Block) {
+        self.send(link, Message::Request(block));
+    }
+}

@@ -1,0 +1,368 @@
+//! What concerns the disk: looking, checking, writing, verifying, and giving files their names.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use toubkal_wire::layout::Layout;
+
+use super::super::action::{Action, Notice, StoreError, StoreErrorKind};
+use super::super::bounds::{CHECK_BYTES_MAX, CHECKS_MAX, FINISHES_MAX};
+use super::super::event::{CloseReason, Done, Found, Misbehaved, Priority};
+use super::super::partial::Origin;
+use super::super::shared::{Cx, Task};
+use super::{Phase, Torrent, each};
+use crate::base::Bitset;
+
+/// How each file stands.
+#[derive(Debug)]
+pub(super) struct Files {
+    states: Vec<File>,
+    /// Files whose pieces are all there, and that wait for their names.
+    ready: Vec<u32>,
+    finishing: u32,
+    /// Wanted files that have not got their names.
+    unfinished: u32,
+    /// Files that are wanted and must get their temporary name back first.
+    reclaiming: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct File {
+    priority: Priority,
+    found: Found,
+    /// Pieces of it that are not verified.
+    missing: u32,
+    done: bool,
+}
+
+/// A check of what lay on the disk.
+#[derive(Debug)]
+pub(super) struct Check {
+    worth: Bitset,
+    /// No piece before this one is still to be checked.
+    cursor: u32,
+    running: u32,
+    pub(super) done: u32,
+    pub(super) of: u32,
+}
+
+impl Files {
+    pub(super) fn new(layout: &Layout, priorities: Vec<Priority>) -> Self {
+        let state = |(index, priority): (usize, Priority)| {
+            let file = layout.files()[index];
+            let missing = layout.pieces_of(index as u32).len() as u32;
+            let found = if file.pad { Found::Virtual } else { Found::Absent };
+            File { priority, found, missing, done: false }
+        };
+        let states = priorities.into_iter().enumerate().map(state).collect();
+        Self { states, ready: Vec::new(), finishing: 0, unfinished: 0, reclaiming: 0 }
+    }
+
+    /// Knows nothing of the disk any more.
+    pub(super) fn forget(&mut self) {
+        for file in &mut self.states {
+            file.done = false;
+        }
+        (self.finishing, self.unfinished, self.reclaiming) = (0, 0, 0);
+        self.ready.clear();
+    }
+
+    /// One a file: whether its bytes are wanted.
+    pub(super) fn wanted(&self) -> Arc<[bool]> {
+        self.states.iter().map(|file| file.priority != Priority::Skip).collect()
+    }
+
+    /// Sets priorities; says whether the same files are wanted as before.
+    pub(super) fn prioritise(&mut self, priorities: Vec<Priority>) -> bool {
+        let mut same = true;
+        for (file, priority) in self.states.iter_mut().zip(priorities) {
+            same &= (file.priority == Priority::Skip) == (priority == Priority::Skip);
+            file.priority = priority;
+        }
+        same
+    }
+
+    /// A piece is as much wanted as the most wanted file in it; padding wants nothing.
+    pub(super) fn piece_priorities(&self, layout: &Layout) -> Vec<Priority> {
+        let mut pieces = each(Priority::Skip, layout.pieces() as usize);
+        for (index, file) in self.states.iter().enumerate() {
+            if layout.files()[index].pad {
+                continue;
+            }
+            for piece in layout.pieces_of(index as u32) {
+                let priority = &mut pieces[piece as usize];
+                *priority = (*priority).max(file.priority);
+            }
+        }
+        pieces
+    }
+}
+
+impl File {
+    fn is_wanted(&self) -> bool {
+        self.priority != Priority::Skip && self.found != Found::Virtual
+    }
+}
+
+impl Torrent {
+    /// The store finished a job of this torrent.
+    pub(in super::super) fn done(
+        &mut self,
+        cx: &mut Cx<'_>,
+        task: Task,
+        result: Result<Done, StoreError>,
+    ) {
+        self.jobs -= 1;
+        if let Phase::Stopping { .. } = self.phase {
+            return self.settle(cx);
+        }
+        match (task, result) {
+            (Task::Open, Ok(Done::Opened { files, worth })) => self.opened(cx, &files, worth),
+            (Task::Check { piece }, Ok(Done::Good)) => self.checked(cx, piece, true),
+            (Task::Check { piece }, Ok(Done::Bad(_))) => self.checked(cx, piece, false),
+            (Task::Store { piece, index, .. }, Ok(Done::Stored)) => self.stored(cx, piece, index),
+            (Task::Verify { piece }, Ok(Done::Good)) => self.piece_good(cx, piece),
+            (Task::Verify { piece }, Ok(Done::Bad(digests))) => {
+                self.piece_bad(cx, piece, digests);
+            }
+            (Task::Digest { piece }, Ok(Done::Digests(digests))) => {
+                let culprits = self.blame.solve(piece, &digests);
+                culprits.into_iter().for_each(|culprit| self.convict(cx, culprit));
+            }
+            (Task::Reclaim { file }, Ok(_)) => self.reclaimed(cx, file),
+            (Task::Finish { file }, Ok(_)) => self.finished(cx, file),
+            (_, Err(error)) => self.fail(cx, error),
+            // An answer that does not fit its job: the store is broken.
+            (_, Ok(_)) => self.fail(cx, StoreError { kind: StoreErrorKind::Changed, file: None }),
+        }
+    }
+
+    fn opened(&mut self, cx: &mut Cx<'_>, found: &[Found], worth: Bitset) {
+        for (file, &found) in self.files.states.iter_mut().zip(found) {
+            file.found = found;
+        }
+        let layout = &self.layout;
+        for (index, file) in self.files.states.iter_mut().enumerate() {
+            file.missing = layout.pieces_of(index as u32).len() as u32;
+        }
+        let in_the_way = |file: &File| file.is_wanted() && file.found == Found::Other;
+        if let Some(index) = self.files.states.iter().position(in_the_way) {
+            return self.fail(cx, exists(index));
+        }
+        let of = worth.ones();
+        self.phase = Phase::Checking(Check { worth, cursor: 0, running: 0, done: 0, of });
+        self.check_more(cx);
+    }
+
+    /// Keeps as many checks running as may be.
+    fn check_more(&mut self, cx: &mut Cx<'_>) {
+        let Phase::Checking(check) = &mut self.phase else { return };
+        let by_bytes = CHECK_BYTES_MAX / u64::from(self.layout.piece_length());
+        let most = CHECKS_MAX.min(by_bytes.max(1) as u32);
+        let mut begin = Vec::new();
+        while check.running < most
+            && let Some(piece) = check.next()
+        {
+            check.running += 1;
+            begin.push(piece);
+        }
+        let over = check.running == 0;
+        for piece in begin {
+            let job = self.job(cx, Task::Check { piece });
+            cx.push(Action::Verify { job, torrent: self.id, piece, hashed: 0 });
+        }
+        if over {
+            self.reclaim(cx);
+        }
+    }
+
+    fn checked(&mut self, cx: &mut Cx<'_>, piece: u32, good: bool) {
+        let Phase::Checking(check) = &mut self.phase else { return };
+        check.running -= 1;
+        check.done += 1;
+        if good {
+            self.take_in(piece);
+        }
+        self.check_more(cx);
+    }
+
+    /// Files that lie under their final names without being right get their temporary names
+    /// back, if they are files of this torrent at all.
+    fn reclaim(&mut self, cx: &mut Cx<'_>) {
+        let Phase::Checking(check) = &self.phase else { return };
+        let mut reclaim = Vec::new();
+        for (index, file) in self.files.states.iter().enumerate() {
+            if !file.is_wanted() || file.found != Found::Whole || file.missing == 0 {
+                continue;
+            }
+            let pieces = self.layout.pieces_of(index as u32);
+            let good = pieces.clone().any(|piece| self.have.has(piece));
+            let wrong = pieces.clone().any(|piece| check.worth.has(piece) && !self.have.has(piece));
+            if wrong && !good && !self.adopt {
+                // A stranger's file: it may be all that somebody has of something else.
+                let error = exists(index);
+                return self.fail(cx, error);
+            }
+            reclaim.push(index as u32);
+        }
+        self.files.reclaiming = reclaim.len() as u32;
+        if reclaim.is_empty() {
+            return self.begin(cx);
+        }
+        for file in reclaim {
+            let job = self.job(cx, Task::Reclaim { file });
+            cx.push(Action::Reclaim { job, torrent: self.id, file });
+        }
+    }
+
+    fn reclaimed(&mut self, cx: &mut Cx<'_>, file: u32) {
+        self.files.states[file as usize].found = Found::Part;
+        self.files.reclaiming -= 1;
+        if self.files.reclaiming == 0 {
+            self.begin(cx);
+        }
+    }
+
+    /// What is on the disk is known: see which files are done, and begin.
+    fn begin(&mut self, cx: &mut Cx<'_>) {
+        for (index, file) in self.files.states.iter_mut().enumerate() {
+            if !file.is_wanted() {
+                continue;
+            }
+            file.done = file.missing == 0 && file.found == Found::Whole;
+            self.files.unfinished += u32::from(!file.done);
+            if file.missing == 0 && !file.done {
+                self.files.ready.push(index as u32);
+            }
+        }
+        self.activate(cx);
+    }
+
+    /// A piece is verified: everything that counts pieces counts it.
+    fn take_in(&mut self, piece: u32) {
+        if !self.have.set(piece) {
+            return;
+        }
+        self.picker.take(piece);
+        if self.is_wanted(piece) {
+            self.missing -= 1;
+            self.left -= self.piece_bytes(piece);
+        }
+        let files = self.layout.files_of(piece);
+        for index in files {
+            let file = &mut self.files.states[index as usize];
+            if self.layout.pieces_of(index).contains(&piece) {
+                file.missing -= 1;
+                // Before the torrent is active, `begin` looks at all files.
+                if file.missing == 0 && file.is_wanted() && matches!(self.phase, Phase::Active) {
+                    self.files.ready.push(index);
+                }
+            }
+        }
+    }
+
+    fn stored(&mut self, cx: &mut Cx<'_>, piece: u32, index: u32) {
+        let Some(partial) = self.partials.get_mut(piece) else { return };
+        if partial.written(index) {
+            self.verify(cx, piece);
+        }
+    }
+
+    /// All blocks of a piece are written: is it right?
+    pub(super) fn verify(&mut self, cx: &mut Cx<'_>, piece: u32) {
+        let Some(partial) = self.partials.get(piece) else { return };
+        let hashed = partial.hashed_bytes().min(self.layout.piece_size(piece));
+        let job = self.job(cx, Task::Verify { piece });
+        cx.push(Action::Verify { job, torrent: self.id, piece, hashed });
+    }
+
+    fn piece_good(&mut self, cx: &mut Cx<'_>, piece: u32) {
+        self.partials.end(piece);
+        if self.blame.asks_for(piece) {
+            let job = self.job(cx, Task::Digest { piece });
+            cx.push(Action::Digest { job, torrent: self.id, piece });
+        }
+        self.take_in(piece);
+        cx.notify(Notice::PieceDone { torrent: self.id, piece });
+        self.tell_have(cx, piece);
+        self.finish_files(cx);
+        if self.missing == 0 && self.is_wanted(piece) {
+            cx.notify(Notice::Verified { torrent: self.id });
+            self.part_from_seeds(cx);
+        }
+        self.note_completion(cx);
+    }
+
+    fn piece_bad(&mut self, cx: &mut Cx<'_>, piece: u32, digests: Vec<[u8; 20]>) {
+        let Some(partial) = self.partials.end(piece) else { return };
+        cx.notify(Notice::PieceBad { torrent: self.id, piece });
+        self.wasted += u64::from(self.layout.piece_size(piece));
+        if let Some(culprit) = self.blame.fail(piece, digests, partial.origins()) {
+            self.convict(cx, culprit);
+        }
+        self.picker.release(piece);
+        self.wake = true;
+    }
+
+    /// A peer sent a block that was wrong.
+    fn convict(&mut self, cx: &mut Cx<'_>, culprit: Origin) {
+        cx.ban(self.id, culprit.remote);
+        self.roster.never(culprit.remote);
+        let same = |remote| match culprit.remote.ip().to_canonical().is_loopback() {
+            true => remote == culprit.remote,
+            false => core::net::SocketAddr::ip(&remote) == culprit.remote.ip(),
+        };
+        for (&link, peer) in &self.peers {
+            if link == culprit.link || same(peer.remote) {
+                cx.close(link, CloseReason::Misbehaved(Misbehaved::BadBlock));
+            }
+        }
+    }
+
+    /// Gives files their names, as many at once as may be.
+    pub(super) fn finish_files(&mut self, cx: &mut Cx<'_>) {
+        while self.files.finishing < FINISHES_MAX
+            && let Some(file) = self.files.ready.pop()
+        {
+            self.files.finishing += 1;
+            let job = self.job(cx, Task::Finish { file });
+            cx.push(Action::Finish { job, torrent: self.id, file });
+        }
+    }
+
+    fn finished(&mut self, cx: &mut Cx<'_>, file: u32) {
+        self.files.finishing -= 1;
+        self.files.unfinished -= 1;
+        let state = &mut self.files.states[file as usize];
+        (state.found, state.done) = (Found::Whole, true);
+        cx.notify(Notice::FileDone { torrent: self.id, file });
+        self.finish_files(cx);
+        self.note_completion(cx);
+    }
+
+    /// Tells once when everything that is wanted is there, under its name.
+    pub(super) fn note_completion(&mut self, cx: &mut Cx<'_>) {
+        let over = self.is_active() && self.missing == 0 && self.files.unfinished == 0;
+        if over && !self.completed {
+            self.completed = true;
+            cx.notify(Notice::Completed { torrent: self.id, at_once: !self.worked });
+        }
+    }
+}
+
+impl Check {
+    fn next(&mut self) -> Option<u32> {
+        while self.cursor < self.worth.len() {
+            let piece = self.cursor;
+            self.cursor += 1;
+            if self.worth.has(piece) {
+                return Some(piece);
+            }
+        }
+        None
+    }
+}
+
+fn exists(index: usize) -> StoreError {
+    StoreError { kind: StoreErrorKind::Exists, file: Some(index as u32) }
+}

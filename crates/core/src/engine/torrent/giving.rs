@@ -1,0 +1,241 @@
+//! What is given to peers: who may ask, what is served, what is refused.
+
+use alloc::vec::Vec;
+
+use toubkal_wire::fast;
+use toubkal_wire::layout::Block;
+use toubkal_wire::message::{Message, REQUEST_BYTES_MAX};
+
+use super::super::action::Action;
+use super::super::bounds::{
+    ALLOWED_FAST, OPTIMISTIC_TIME, REQUESTS_KEPT, REQUESTS_WASTED, SERVES_MAX,
+};
+use super::super::choker::{self, Candidate};
+use super::super::event::{CloseReason, LinkId, Misbehaved, Served};
+use super::super::limits::{self, Way};
+use super::super::peer::Peer;
+use super::super::shared::Cx;
+use super::Torrent;
+
+impl Torrent {
+    /// The peer asks for a block.
+    pub(super) fn requested(&mut self, cx: &mut Cx<'_>, link: LinkId, block: Block) {
+        let Some(peer) = self.peers.get_mut(&link) else { return };
+        if !self.layout.contains(block) || block.length > REQUEST_BYTES_MAX {
+            return cx.close(link, CloseReason::Misbehaved(Misbehaved::BadRequest));
+        }
+        let may = !peer.choked || peer.granted.contains(&block.piece);
+        let room = peer.queue.len() + peer.serving.len() < REQUESTS_KEPT;
+        if may && room && self.have.has(block.piece) {
+            peer.queue.push_back(block);
+            return self.serve(cx, link);
+        }
+        if peer.reserved.fast() {
+            peer.said = cx.now;
+            cx.send(link, Message::Reject(block));
+        }
+        // Requests that cross our choke are nobody's fault; an endless row of them is.
+        peer.wasted_requests += 1;
+        if peer.wasted_requests > REQUESTS_WASTED {
+            cx.close(link, CloseReason::Misbehaved(Misbehaved::RequestFlood));
+        }
+    }
+
+    /// The peer does not want a block any more.
+    pub(super) fn cancelled(&mut self, cx: &mut Cx<'_>, link: LinkId, block: Block) {
+        let Some(peer) = self.peers.get_mut(&link) else { return };
+        if let Some(at) = peer.queue.iter().position(|&queued| queued == block) {
+            peer.queue.remove(at);
+            // BEP 6: a cancelled request is answered too, by a reject.
+            if peer.reserved.fast() {
+                peer.said = cx.now;
+                cx.send(link, Message::Reject(block));
+            }
+        } else if peer.serving.contains(&block) {
+            cx.push(Action::Unserve { link, block });
+        }
+    }
+
+    /// Serves what waits, as far as limits allow.
+    pub(super) fn serve(&mut self, cx: &mut Cx<'_>, link: LinkId) {
+        let Some(peer) = self.peers.get_mut(&link) else { return };
+        while (peer.serving.len() as u32) < SERVES_MAX
+            && let Some(&block) = peer.queue.front()
+        {
+            let taken = limits::take(
+                cx.now,
+                Way::Up,
+                block.length,
+                &mut cx.shared.limits,
+                &mut self.limits,
+            );
+            if let Err(ready) = taken {
+                return cx.wait_until(ready);
+            }
+            peer.queue.pop_front();
+            peer.serving.push(block);
+            cx.push(Action::Serve { link, torrent: self.id, block });
+        }
+    }
+
+    pub(super) fn serve_all(&mut self, cx: &mut Cx<'_>) {
+        let mut links: Vec<LinkId> = self.peers.keys().copied().collect();
+        if !links.is_empty() {
+            let start = self.rng.index(links.len());
+            links.rotate_left(start);
+        }
+        for link in links {
+            self.serve(cx, link);
+        }
+    }
+
+    /// A block is on its way, or will not be.
+    pub(in super::super) fn served(
+        &mut self,
+        cx: &mut Cx<'_>,
+        link: LinkId,
+        block: Block,
+        outcome: Served,
+    ) {
+        let Some(peer) = self.peers.get_mut(&link) else { return };
+        let Some(at) = peer.serving.iter().position(|&serving| serving == block) else { return };
+        peer.serving.remove(at);
+        match outcome {
+            Served::Sent => {
+                peer.said = cx.now;
+                peer.got += u64::from(block.length);
+                peer.up.add(u64::from(block.length));
+                self.up.add(u64::from(block.length));
+            }
+            Served::Withdrawn | Served::Failed(_) => {
+                cx.shared.limits.give_back(Way::Up, block.length);
+                self.limits.give_back(Way::Up, block.length);
+                if peer.reserved.fast() {
+                    peer.said = cx.now;
+                    cx.send(link, Message::Reject(block));
+                }
+            }
+        }
+        // What was verified cannot be read: it is not ours to give any more.
+        if let Served::Failed(error) = outcome {
+            return self.fail(cx, error);
+        }
+        self.serve(cx, link);
+    }
+
+    pub(super) fn interested(&mut self, cx: &mut Cx<'_>, link: LinkId, interested: bool) {
+        let Some(peer) = self.peers.get_mut(&link) else { return };
+        peer.flaps += u32::from(peer.interested != interested);
+        peer.interested = interested;
+        if !interested && !peer.choked {
+            // Its slot is of more use to others.
+            self.choke(cx, link);
+            return self.fill_slots(cx);
+        }
+        self.fill_slots(cx);
+    }
+
+    /// Unchokes without waiting for the next round while there are free slots.
+    pub(super) fn fill_slots(&mut self, cx: &mut Cx<'_>) {
+        if !self.is_active() {
+            return;
+        }
+        let taken = self.peers.values().filter(|peer| !peer.choked).count();
+        let waiting = |peer: &Peer| peer.interested && peer.choked && !peer.snubs;
+        let free = (cx.shared.config.slots as usize).saturating_sub(taken);
+        let next: Vec<LinkId> = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| waiting(peer))
+            .map(|(&link, _)| link)
+            .take(free)
+            .collect();
+        for link in next {
+            self.unchoke(cx, link);
+        }
+    }
+
+    /// Decides anew who has a slot.
+    pub(super) fn rechoke(&mut self, cx: &mut Cx<'_>) {
+        let interested = self.peers.iter().filter(|(_, peer)| peer.interested);
+        let candidates: Vec<Candidate> =
+            interested.map(|(&link, peer)| candidate(link, peer)).collect();
+        let slots = cx.shared.config.slots as usize;
+        let chosen = if self.missing > 0 {
+            let kept = self.optimistic.filter(|&(_, at)| cx.now.since(at) < OPTIMISTIC_TIME);
+            let kept = kept.map(|(link, _)| link);
+            choker::downloading(&candidates, slots, kept, &mut self.rng, cx.now)
+        } else {
+            choker::seeding(&candidates, slots, &mut self.rng, cx.now)
+        };
+        if chosen.optimistic != self.optimistic.map(|(link, _)| link) {
+            self.optimistic = chosen.optimistic.map(|link| (link, cx.now));
+        }
+        let links: Vec<(LinkId, bool)> =
+            self.peers.iter().map(|(&link, peer)| (link, peer.choked)).collect();
+        for (link, choked) in links {
+            match (chosen.unchoked.contains(&link), choked) {
+                (true, true) => self.unchoke(cx, link),
+                (false, false) => self.choke(cx, link),
+                _ => {}
+            }
+        }
+    }
+
+    fn unchoke(&mut self, cx: &mut Cx<'_>, link: LinkId) {
+        let Some(peer) = self.peers.get_mut(&link) else { return };
+        peer.choked = false;
+        peer.unchoked_at = Some(cx.now);
+        peer.got = 0;
+        peer.said = cx.now;
+        cx.send(link, Message::Unchoke);
+    }
+
+    fn choke(&mut self, cx: &mut Cx<'_>, link: LinkId) {
+        let Some(peer) = self.peers.get_mut(&link) else { return };
+        peer.choked = true;
+        peer.unchoked_at = None;
+        peer.choked_at = Some(cx.now);
+        peer.said = cx.now;
+        cx.send(link, Message::Choke);
+        // BEP 3: a choke forgets what was asked. BEP 6: and says so for each.
+        let dropped: Vec<Block> =
+            peer.queue.iter().copied().filter(|b| !peer.granted.contains(&b.piece)).collect();
+        peer.queue.retain(|block| peer.granted.contains(&block.piece));
+        if peer.reserved.fast() {
+            dropped.into_iter().for_each(|block| cx.send(link, Message::Reject(block)));
+        }
+        for &block in &peer.serving {
+            if !peer.granted.contains(&block.piece) {
+                cx.push(Action::Unserve { link, block });
+            }
+        }
+    }
+
+    /// BEP 6: a peer that has few pieces may ask for some while it is choked.
+    pub(super) fn grant(&mut self, cx: &mut Cx<'_>, link: LinkId) {
+        let pieces = self.layout.pieces();
+        let Some(peer) = self.peers.get_mut(&link) else { return };
+        if !peer.reserved.fast() || peer.has.ones() >= ALLOWED_FAST || pieces == 0 {
+            return;
+        }
+        let set = fast::allowed(peer.remote.ip(), &self.info_hash, pieces, ALLOWED_FAST);
+        for piece in set.into_iter().filter(|&piece| self.have.has(piece)) {
+            peer.granted.push(piece);
+            cx.send(link, Message::AllowedFast(piece));
+        }
+    }
+}
+
+fn candidate(link: LinkId, peer: &Peer) -> Candidate {
+    Candidate {
+        link,
+        gives: peer.down.rate(),
+        takes: peer.up.rate(),
+        snubs: peer.snubs,
+        since: peer.since,
+        unchoked: peer.unchoked_at,
+        choked: peer.choked_at,
+        got: peer.got,
+    }
+}

@@ -1,0 +1,413 @@
+//! One torrent: what it has, what it wants, whom it knows; and what becomes of it.
+//!
+//! The folder is cut by subject: [`files`] for all that concerns the disk, [`asking`] for what is
+//! asked of peers, [`giving`] for what is given to them, [`meeting`] for how they come and go.
+
+mod asking;
+mod files;
+mod giving;
+mod meeting;
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use toubkal_wire::layout::{Block, Layout};
+
+use self::files::{Check, Files};
+use super::action::{Action, Notice, StoreError, StoreErrorKind, Terms};
+use super::blame::Blame;
+use super::bounds::{CHOKE_TIME, FULL_REST};
+use super::event::{AddTorrent, CloseReason, DialId, JobId, LinkId, Priority, Rates, TorrentId};
+use super::limits::Limits;
+use super::meter::Meter;
+use super::partial::Partials;
+use super::peer::Peer;
+use super::picker::Picker;
+use super::roster::Roster;
+use super::shared::{Cx, Task};
+use super::status::{PeerStatus, State, Status};
+use crate::base::{Bitset, Rng, Time};
+
+/// A torrent and everything that is known of its swarm.
+#[derive(Debug)]
+pub(super) struct Torrent {
+    id: TorrentId,
+    info_hash: [u8; 20],
+    layout: Arc<Layout>,
+    sequential: bool,
+    adopt: bool,
+    phase: Phase,
+    next: Next,
+    /// A stopped torrent starts by itself then.
+    retry_at: Option<Time>,
+    /// Jobs that the store has not answered.
+    jobs: u32,
+
+    have: Bitset,
+    files: Files,
+    /// Wanted pieces that are not verified, and their bytes.
+    missing: u32,
+    left: u64,
+    wanted: u64,
+    /// Something was downloaded since the start.
+    worked: bool,
+    completed: bool,
+
+    picker: Picker,
+    partials: Partials,
+    blame: Blame,
+    limits: Limits,
+    /// Some peer may have something to ask for that it had not before.
+    wake: bool,
+
+    peers: BTreeMap<LinkId, Peer>,
+    dials: BTreeMap<DialId, SocketAddr>,
+    roster: Roster,
+    choke_at: Time,
+    optimistic: Option<(LinkId, Time)>,
+
+    down: Meter,
+    up: Meter,
+    wasted: u64,
+    rng: Rng,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Opening,
+    Checking(Check),
+    Active,
+    /// Links close, jobs end, then everything is synced.
+    Stopping {
+        error: Option<StoreError>,
+        syncing: bool,
+    },
+    Stopped(Option<StoreError>),
+}
+
+/// What follows on the end of a stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Rest,
+    Start,
+    Remove,
+}
+
+impl Torrent {
+    pub(super) fn new(id: TorrentId, add: AddTorrent, now: Time, rng: &Rng) -> Self {
+        let rng = rng.fork_indexed("torrent", add.ticket);
+        let layout = add.layout;
+        let mut priorities = add.priorities;
+        priorities.resize(layout.files().len(), Priority::Normal);
+        let files = Files::new(&layout, priorities);
+        let picker =
+            Picker::new(files.piece_priorities(&layout), add.sequential, rng.fork("picker"));
+        Self {
+            id,
+            info_hash: add.info_hash,
+            sequential: add.sequential,
+            adopt: add.adopt,
+            phase: Phase::Stopped(None),
+            next: Next::Rest,
+            retry_at: None,
+            jobs: 0,
+            have: Bitset::new(layout.pieces()),
+            files,
+            missing: 0,
+            left: 0,
+            wanted: 0,
+            worked: false,
+            completed: false,
+            picker,
+            partials: Partials::default(),
+            blame: Blame::default(),
+            limits: Limits::new(add.rates, now),
+            wake: false,
+            peers: BTreeMap::new(),
+            dials: BTreeMap::new(),
+            roster: Roster::new(rng.fork("roster")),
+            choke_at: now,
+            optimistic: None,
+            down: Meter::default(),
+            up: Meter::default(),
+            wasted: 0,
+            layout,
+            rng,
+        }
+    }
+
+    /// Looks at the folder, checks, and begins. Nothing is remembered of an earlier life but
+    /// the addresses and the totals.
+    pub(super) fn start(&mut self, cx: &mut Cx<'_>) {
+        match self.phase {
+            Phase::Stopped(_) => {}
+            Phase::Stopping { .. } => {
+                self.next = Next::Start;
+                return;
+            }
+            _ => return,
+        }
+        self.retry_at = None;
+        self.next = Next::Rest;
+        self.have = Bitset::new(self.layout.pieces());
+        self.files.forget();
+        let priorities = self.files.piece_priorities(&self.layout);
+        self.picker = Picker::new(priorities, self.sequential, self.rng.fork("picker"));
+        (self.worked, self.completed) = (false, false);
+        self.roster.forget_failures();
+        self.recount();
+        self.phase = Phase::Opening;
+        let job = self.job(cx, Task::Open);
+        let wanted = self.files.wanted();
+        cx.push(Action::Open { job, torrent: self.id, wanted });
+    }
+
+    /// Stops, for good or until [`Torrent::start`].
+    pub(super) fn stop(&mut self, cx: &mut Cx<'_>) {
+        self.next = Next::Rest;
+        self.retry_at = None;
+        self.wind_down(cx, None);
+    }
+
+    /// Stops and wants to be forgotten.
+    pub(super) fn remove(&mut self, cx: &mut Cx<'_>) {
+        self.stop(cx);
+        self.next = Next::Remove;
+    }
+
+    /// Whether it was removed and nothing is left to be done.
+    pub(super) fn is_gone(&self) -> bool {
+        self.next == Next::Remove && matches!(self.phase, Phase::Stopped(_))
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        matches!(self.phase, Phase::Stopped(_))
+    }
+
+    fn is_active(&self) -> bool {
+        matches!(self.phase, Phase::Active)
+    }
+
+    /// The disk made it impossible to go on.
+    fn fail(&mut self, cx: &mut Cx<'_>, error: StoreError) {
+        if matches!(self.phase, Phase::Stopping { .. } | Phase::Stopped(_)) {
+            return;
+        }
+        // Room may come; a lost folder or a wrong permission needs a person.
+        self.retry_at = (error.kind == StoreErrorKind::Full).then(|| cx.now.after(FULL_REST));
+        cx.notify(Notice::Failed { torrent: self.id, error });
+        self.wind_down(cx, Some(error));
+    }
+
+    fn wind_down(&mut self, cx: &mut Cx<'_>, error: Option<StoreError>) {
+        match self.phase {
+            Phase::Stopping { .. } => return,
+            Phase::Stopped(_) => {
+                self.phase = Phase::Stopped(error);
+                return;
+            }
+            Phase::Active => cx.push(Action::Retire { torrent: self.id }),
+            Phase::Opening | Phase::Checking(_) => {}
+        }
+        for &link in self.peers.keys() {
+            cx.close(link, CloseReason::Stopped);
+        }
+        for (dial, remote) in core::mem::take(&mut self.dials) {
+            cx.shared.dials.remove(&dial);
+            self.roster.left(remote, cx.now, core::time::Duration::ZERO);
+        }
+        self.phase = Phase::Stopping { error, syncing: false };
+        self.settle(cx);
+    }
+
+    /// The last steps of a stop: every job answered, then a sync, then the files are closed.
+    fn settle(&mut self, cx: &mut Cx<'_>) {
+        let Phase::Stopping { error, syncing } = self.phase else { return };
+        if self.jobs > 0 || !self.peers.is_empty() {
+            return;
+        }
+        if !syncing {
+            self.phase = Phase::Stopping { error, syncing: true };
+            let job = self.job(cx, Task::Sync);
+            return cx.push(Action::Sync { job, torrent: self.id });
+        }
+        self.partials.clear();
+        cx.push(Action::Release { torrent: self.id });
+        self.phase = Phase::Stopped(error);
+        if self.next == Next::Start {
+            self.start(cx);
+        }
+    }
+
+    /// Begins to work with peers, once what lay on the disk is known.
+    fn activate(&mut self, cx: &mut Cx<'_>) {
+        self.phase = Phase::Active;
+        cx.notify(Notice::Checked { torrent: self.id });
+        let terms = Terms { info_hash: self.info_hash, peer_id: cx.shared.config.peer_id };
+        cx.push(Action::Admit { torrent: self.id, terms: Arc::new(terms) });
+        self.choke_at = cx.now.after(CHOKE_TIME);
+        if self.missing == 0 {
+            cx.notify(Notice::Verified { torrent: self.id });
+        }
+        self.finish_files(cx);
+        self.note_completion(cx);
+        self.dial_more(cx);
+    }
+
+    /// What is due every second.
+    pub(super) fn tick(&mut self, cx: &mut Cx<'_>) {
+        self.down.tick();
+        self.up.tick();
+        if self.retry_at.is_some_and(|at| at <= cx.now) {
+            self.start(cx);
+        }
+        if !self.is_active() {
+            return;
+        }
+        let links: Vec<LinkId> = self.peers.keys().copied().collect();
+        for link in links {
+            self.tick_peer(cx, link);
+        }
+        if self.choke_at <= cx.now {
+            self.choke_at = cx.now.after(CHOKE_TIME);
+            self.rechoke(cx);
+        }
+        self.dial_more(cx);
+        self.wake = true;
+    }
+
+    /// What was put off to the end of a call: peers that may ask again now.
+    pub(super) fn catch_up(&mut self, cx: &mut Cx<'_>) {
+        if core::mem::take(&mut self.wake) {
+            self.pump_all(cx);
+        }
+    }
+
+    /// The rate limits may let something through.
+    pub(super) fn ready(&mut self, cx: &mut Cx<'_>) {
+        self.serve_all(cx);
+        self.pump_all(cx);
+    }
+
+    /// Whether the heartbeat has anything to do here.
+    pub(super) fn wants_tick(&self) -> bool {
+        self.retry_at.is_some()
+            || self.down.rate() + self.up.rate() > 0
+            || (self.is_active() && (!self.peers.is_empty() || self.roster.len() > 0))
+    }
+
+    pub(super) fn wake(&mut self) {
+        self.wake = true;
+    }
+
+    pub(super) fn limit(&mut self, cx: &mut Cx<'_>, rates: Rates) {
+        self.limits = Limits::new(rates, cx.now);
+        cx.wait_until(cx.now);
+    }
+
+    pub(super) fn sequential(&mut self, sequential: bool) {
+        self.sequential = sequential;
+        self.picker.sequential(sequential);
+    }
+
+    /// Changes what is wanted; the folder is looked at anew.
+    pub(super) fn prioritise(&mut self, cx: &mut Cx<'_>, priorities: Vec<Priority>) {
+        if priorities.len() != self.layout.files().len() {
+            return;
+        }
+        let same_files = self.files.prioritise(priorities);
+        if !same_files && !self.is_stopped() {
+            // Other files are wanted: their bytes may have to move, so the store opens again.
+            self.wind_down(cx, None);
+            self.next = Next::Start;
+            return;
+        }
+        let priorities = self.files.piece_priorities(&self.layout);
+        for (piece, priority) in priorities.into_iter().enumerate() {
+            if self.picker.priority(piece as u32) != priority {
+                self.picker.prioritise(piece as u32, priority);
+            }
+        }
+        self.wake = true;
+    }
+
+    pub(super) fn have(&self) -> &Bitset {
+        &self.have
+    }
+
+    pub(super) fn peers(&self) -> Vec<PeerStatus> {
+        self.peers.values().map(Peer::status).collect()
+    }
+
+    pub(super) fn status(&self) -> Status {
+        let count =
+            |test: fn(&Peer) -> bool| self.peers.values().filter(|p| test(p)).count() as u32;
+        let state = match &self.phase {
+            Phase::Opening => State::Opening,
+            Phase::Checking(check) => State::Checking { done: check.done, of: check.of },
+            Phase::Active if self.missing > 0 => State::Downloading,
+            Phase::Active if !self.completed => State::Finishing,
+            Phase::Active => State::Seeding,
+            Phase::Stopping { error, .. } | Phase::Stopped(error) => State::Stopped(*error),
+        };
+        Status {
+            state,
+            pieces: self.layout.pieces(),
+            have: self.have.ones(),
+            wanted: self.wanted,
+            left: self.left,
+            downloaded: self.down.total(),
+            uploaded: self.up.total(),
+            wasted: self.wasted,
+            down_rate: self.down.rate(),
+            up_rate: self.up.rate(),
+            peers: self.peers.len() as u32,
+            seeds: count(Peer::is_seed),
+            unchoked_by: count(|peer| !peer.choking_us),
+            unchoked: count(|peer| !peer.choked),
+            dialing: self.dials.len() as u32,
+            known: self.roster.len() as u32,
+            rarest: self.picker.rarest(),
+        }
+    }
+
+    fn job(&mut self, cx: &mut Cx<'_>, task: Task) -> JobId {
+        self.jobs += 1;
+        cx.job(self.id, task)
+    }
+
+    fn is_wanted(&self, piece: u32) -> bool {
+        self.picker.priority(piece) != Priority::Skip
+    }
+
+    /// Bytes of a piece without its padding.
+    fn piece_bytes(&self, piece: u32) -> u64 {
+        let whole = Block { piece, begin: 0, length: self.layout.piece_size(piece) };
+        let spans = self.layout.spans(whole).filter(|span| !span.pad);
+        spans.map(|span| u64::from(span.length)).sum()
+    }
+
+    /// Counts what is wanted and missing from the beginning.
+    fn recount(&mut self) {
+        (self.missing, self.left, self.wanted) = (0, 0, 0);
+        for piece in 0..self.layout.pieces() {
+            if !self.is_wanted(piece) {
+                continue;
+            }
+            let bytes = self.piece_bytes(piece);
+            self.wanted += bytes;
+            if !self.have.has(piece) {
+                self.missing += 1;
+                self.left += bytes;
+            }
+        }
+    }
+}
+
+/// Room for one of each of `count` things.
+fn each<T: Clone>(value: T, count: usize) -> Vec<T> {
+    vec![value; count]
+}
