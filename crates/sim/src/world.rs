@@ -166,6 +166,20 @@ impl World {
         }
     }
 
+    /// How many of these hosts have each piece.
+    #[must_use]
+    pub fn copies(&self, hosts: &[usize]) -> Vec<u32> {
+        let mut copies = vec![0; self.layout.pieces() as usize];
+        for &host in hosts {
+            let host = &self.hosts[host];
+            let have = host.torrent.and_then(|torrent| host.engine.have(torrent));
+            have.into_iter()
+                .flat_map(|have| have.iter())
+                .for_each(|piece| copies[piece as usize] += 1);
+        }
+        copies
+    }
+
     /// The address of a host.
     #[must_use]
     pub fn address(&self, host: usize) -> SocketAddr {

@@ -37,6 +37,8 @@ pub const FLAPS_MAX: u32 = 40;
 pub const HINTS_MAX: usize = 32;
 /// Pieces that we allow a choked peer that has few (BEP 6 names 10).
 pub const ALLOWED_FAST: u32 = 10;
+/// Pieces that a seed suggests to a peer beyond those that it is fetching.
+pub const SUGGESTED: usize = 3;
 /// Requests of ours that went to others and may still be answered, a link.
 pub const LAPSED_MAX: usize = 1024;
 /// Peers that may be asked for the same block at the end.

@@ -76,6 +76,8 @@ pub(super) struct Peer {
     pub(super) serving: Vec<Block>,
     /// Pieces that it may ask for while choked.
     pub(super) granted: Vec<u32>,
+    /// Pieces that we suggested and that it has not got yet.
+    pub(super) hinted: Vec<u32>,
     pub(super) unchoked_at: Option<Time>,
     pub(super) choked_at: Option<Time>,
     /// Bytes that it got since it was unchoked.
@@ -130,6 +132,7 @@ impl Peer {
             queue: VecDeque::new(),
             serving: Vec::new(),
             granted: Vec::new(),
+            hinted: Vec::new(),
             unchoked_at: None,
             choked_at: None,
             got: 0,

@@ -77,16 +77,28 @@ impl Torrent {
         {
             return Some((piece, index));
         }
-        // Strict completion: what is begun comes before what is not, so that pieces become
-        // whole, and can be given, soon.
-        let (picker, sequential) = (&self.picker, self.sequential);
-        let begun =
-            self.partials.best_for(link, &peer.has, sequential, |piece| picker.priority(piece));
-        if let Some(piece) = begun.or_else(|| self.begin_piece(cx, link)) {
+        if let Some(piece) = self.choose_piece(cx, link) {
             self.peers.get_mut(&link)?.working = Some(piece);
             return self.partials.ask_of(piece, link).map(|index| (piece, index));
         }
         self.choose_again(link)
+    }
+
+    /// The piece that this peer should give next: one that is begun, or a new one.
+    ///
+    /// What is begun comes first, so that pieces become whole, and can be given, soon. But what
+    /// few have comes before what many have: a seed, above all, is to give what only it has.
+    fn choose_piece(&mut self, cx: &mut Cx<'_>, link: LinkId) -> Option<u32> {
+        let peer = self.peers.get(&link)?;
+        let (picker, sequential) = (&self.picker, self.sequential);
+        let begun =
+            self.partials.best_for(link, &peer.has, sequential, |piece| picker.priority(piece));
+        if let Some(piece) = begun
+            && (sequential || !picker.has_rarer(piece, &peer.has))
+        {
+            return Some(piece);
+        }
+        self.begin_piece(cx, link).or(begun)
     }
 
     /// BEP 6: while choked only what the peer allows.
@@ -310,6 +322,7 @@ impl Torrent {
         peer.useful += u32::from(wanted && !self.have.has(piece));
         self.met_seed(cx, link);
         self.show_interest(cx, link);
+        self.suggest(cx, link);
         self.pump(cx, link);
     }
 

@@ -8,13 +8,14 @@ use toubkal_wire::message::{Message, REQUEST_BYTES_MAX};
 
 use super::super::action::Action;
 use super::super::bounds::{
-    ALLOWED_FAST, OPTIMISTIC_TIME, REQUESTS_KEPT, REQUESTS_WASTED, SERVES_MAX,
+    ALLOWED_FAST, OPTIMISTIC_TIME, REQUESTS_KEPT, REQUESTS_WASTED, SERVES_MAX, SUGGESTED,
 };
 use super::super::choker::{self, Candidate};
 use super::super::event::{CloseReason, LinkId, Misbehaved, Served};
 use super::super::limits::{self, Way};
 use super::super::peer::Peer;
 use super::super::shared::Cx;
+use super::super::spread::Spread;
 use super::Torrent;
 
 impl Torrent {
@@ -189,6 +190,30 @@ impl Torrent {
         peer.got = 0;
         peer.said = cx.now;
         cx.send(link, Message::Unchoke);
+        self.suggest(cx, link);
+    }
+
+    /// As a seed: keeps a few pieces suggested that nobody else is fetching from us.
+    pub(super) fn suggest(&mut self, cx: &mut Cx<'_>, link: LinkId) {
+        if !self.have.is_full() {
+            return;
+        }
+        let Some(peer) = self.peers.get_mut(&link) else { return };
+        if peer.choked || !peer.reserved.fast() {
+            return;
+        }
+        let pieces = self.layout.pieces();
+        let spread = self.spread.get_or_insert_with(|| Spread::new(pieces, &mut self.rng));
+        peer.hinted.retain(|&piece| !peer.has.has(piece));
+        while peer.hinted.len() < SUGGESTED
+            && let Some(piece) = spread.next(&peer.has, &self.picker)
+        {
+            if peer.hinted.contains(&piece) {
+                return;
+            }
+            peer.hinted.push(piece);
+            cx.send(link, Message::Suggest(piece));
+        }
     }
 
     fn choke(&mut self, cx: &mut Cx<'_>, link: LinkId) {
@@ -215,6 +240,11 @@ impl Torrent {
     /// BEP 6: a peer that has few pieces may ask for some while it is choked.
     pub(super) fn grant(&mut self, cx: &mut Cx<'_>, link: LinkId) {
         let pieces = self.layout.pieces();
+        // A seed gives by turns, not for something: free pieces would only be the same few for
+        // everybody near each other, again and again.
+        if self.missing == 0 {
+            return;
+        }
         let Some(peer) = self.peers.get_mut(&link) else { return };
         if !peer.reserved.fast() || peer.has.ones() >= ALLOWED_FAST || pieces == 0 {
             return;
