@@ -92,7 +92,7 @@ pub struct Metainfo {
 }
 
 /// The files, in columns: most torrents need only the first two.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Files {
     paths: Paths,
     /// Length and flags.

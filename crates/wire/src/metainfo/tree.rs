@@ -4,8 +4,8 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::info::{ListedFile, length, total_length};
-use super::{Entry, Error, FILES_MAX, Files, Flags, Tree};
+use super::info::{ListedFile, Listing, length, total_length};
+use super::{Entry, Error, FILES_MAX, Flags, Tree};
 use crate::bencode::{Entries, Items, Kind, Value};
 use crate::layout::{LayoutError, PIECES_MAX};
 use crate::merkle::{self, Hash};
@@ -20,7 +20,7 @@ pub(super) fn parse(
     piece_length: u32,
     name: &[u8],
     v1_single: Option<bool>,
-    files: &mut Files,
+    files: &mut Listing,
 ) -> Result<(Tree, bool), Error> {
     let root = info.get(b"file tree").ok_or(Error::Missing("file tree"))?;
     if root.kind() != Kind::Dict {
@@ -128,7 +128,7 @@ struct Twin<'t, 'i, 'f> {
     name: &'i [u8],
     /// The files of version 1 as the torrent lists them; `None` if it is one file.
     list: Option<Items<'t, 'i>>,
-    files: &'f Files,
+    files: &'f Listing,
     piece_length: u32,
     /// The next file of version 1, and the bytes before it.
     next: usize,
@@ -142,7 +142,7 @@ impl<'t, 'i, 'f> Twin<'t, 'i, 'f> {
         piece_length: u32,
         name: &'i [u8],
         single: bool,
-        files: &'f Files,
+        files: &'f Listing,
         roots: &'f mut Vec<Hash>,
     ) -> Self {
         let list = info.get(b"files").filter(|_| !single).map(Value::items);
@@ -197,7 +197,7 @@ impl Tree {
         &mut self,
         layers: Option<Value<'_, '_>>,
         piece_length: u32,
-        files: &Files,
+        files: &Listing,
     ) -> Result<(), Error> {
         let name = |file: usize| files.paths.get(file).to_string();
         total_length(files.entries.iter().map(|entry| entry.length))?;

@@ -10,21 +10,19 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::{COMPONENT_BYTES_MAX, Paths, cut, is_trimmed, offset, split_extension};
+use super::{COMPONENT_BYTES_MAX, Change, Paths, cut, is_trimmed, offset, split_extension};
 
 /// Bytes of the longest ` (n)`.
 const NUMBER_BYTES_MAX: usize = 13;
 
 impl Paths {
-    /// Gives files whose paths clash new names, so that each has a place of its own.
-    ///
-    /// Takes O(n log n) for n files and folders, whatever their names.
-    pub fn settle(&mut self) {
+    /// Gives files whose paths clash new names.
+    pub(super) fn settle(&mut self) {
         let claims = Claims::of(self);
         if claims.clash() {
             self.rename(&claims);
@@ -47,8 +45,11 @@ impl Paths {
             }
             let path = names.find(self.get(file));
             if self.changes[..known].binary_search_by_key(&file, |c| c.file as usize).is_err() {
-                let old = self.get(file).as_bytes().to_vec();
-                self.keep_raw(file, core::iter::once(&old[..]));
+                // The name was safe, so it is the torrent's own.
+                let start = offset(self.raw.len());
+                self.raw.extend_from_slice(self.get(file).to_string().as_bytes());
+                let end = offset(self.raw.len());
+                self.changes.push(Change { file: offset(file), start, end });
             }
             self.places[file].start = offset(self.text.len());
             self.places[file].bytes = path.len() as u16;
