@@ -10,6 +10,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod bencode;
+pub mod build;
 pub mod extension;
 pub mod fast;
 pub mod handshake;
