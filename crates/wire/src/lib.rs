@@ -19,3 +19,5 @@ pub mod merkle;
 pub mod message;
 pub mod metainfo;
 pub mod path;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

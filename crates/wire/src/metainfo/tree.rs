@@ -205,33 +205,32 @@ impl Tree {
         if (0..files.entries.len()).map(pieces).sum::<u64>() > u64::from(PIECES_MAX) {
             return Err(Error::Sizes(LayoutError::TooManyPieces));
         }
-        let mut found: Vec<(&[u8], Value<'_, '_>)> =
-            layers.into_iter().flat_map(Value::entries).collect();
-        found.sort_by_key(|(root, _)| *root);
-        let long = |&file: &usize| !files.entries[file].flags.pad && pieces(file) > 1;
-        let mut wanted: Vec<usize> = (0..files.entries.len()).filter(long).collect();
-        wanted.sort_by_key(|&file| self.roots[file]);
+        // Root, layer, and the number of hashes once it was taken.
+        let layers = layers.into_iter().flat_map(Value::entries);
+        let mut found: Vec<_> = layers.map(|(root, layer)| (root, layer, 0)).collect();
+        found.sort_by_key(|(root, ..)| *root);
         let height = merkle::piece_height(piece_length);
-        for file in wanted {
-            let root = self.roots[file];
-            if self.layers.last().is_some_and(|(last, _)| *last == root) {
-                let known = self.layer(&root).unwrap_or_default().len() as u64;
-                if known != pieces(file) {
-                    return Err(Error::BadLayer(name(file)));
-                }
+        for (file, root) in self.roots.iter().enumerate() {
+            let needed = pieces(file);
+            if files.entries[file].flags.pad || needed <= 1 {
                 continue;
             }
-            let at = found.binary_search_by_key(&&root[..], |(root, _)| *root);
-            let layer = found[at.map_err(|_| Error::NoLayer(name(file)))?].1;
+            let at = found.binary_search_by_key(&&root[..], |(root, ..)| *root);
+            let (_, layer, taken) = &mut found[at.map_err(|_| Error::NoLayer(name(file)))?];
+            if *taken == needed {
+                continue;
+            }
             let (hashes, rest) = layer.as_bytes().unwrap_or_default().as_chunks::<32>();
-            let fits = rest.is_empty() && hashes.len() as u64 == pieces(file);
-            if !fits || merkle::root_of_layer(hashes, height) != root {
+            let fits = rest.is_empty() && hashes.len() as u64 == needed;
+            if !fits || merkle::root_of_layer(hashes, height) != *root {
                 return Err(Error::BadLayer(name(file)));
             }
+            *taken = needed;
             let start = self.hashes.len() as u32;
             self.hashes.extend_from_slice(hashes);
-            self.layers.push((root, start..self.hashes.len() as u32));
+            self.layers.push((*root, start..self.hashes.len() as u32));
         }
+        self.layers.sort_unstable_by_key(|(root, _)| *root);
         Ok(())
     }
 }
