@@ -188,13 +188,18 @@ impl<'i> Tape<'i> {
 
     /// As `after`, for a container that is not empty and ends at `end`.
     fn after_container(&self, index: usize, end: u32) -> usize {
+        /// As many values are looked at one by one: most containers are small.
+        const NEAR: usize = 8;
         let rest = &self.spans[index + 1..];
-        let mut step = 2;
+        if let Some(inside) = rest.iter().take(NEAR).position(|span| span.start >= end) {
+            return index + 1 + inside;
+        }
+        let mut step = NEAR;
         while step <= rest.len() && rest[step - 1].start < end {
             step *= 2;
         }
         // Those before step / 2 start inside; the one at step - 1, if there is one, does not.
-        let low = step / 2;
+        let low = (step / 2).min(rest.len());
         let high = rest.len().min(step - 1).max(low);
         index + 1 + low + rest[low..high].partition_point(|span| span.start < end)
     }
