@@ -1,7 +1,8 @@
-//! Measures how fast a large torrent file is parsed: `cargo run --release --example parse_speed`.
+//! Measures how fast a large torrent file is parsed.
 //!
-//! Prints the median and the least of many runs for a torrent of 200,000 files in about 8 MB, first for the
-//! tape alone, then for the whole metainfo. With a path as argument, measures that file instead.
+//! `cargo run --release -p toubkal-wire --example parse_speed` prints the median and the least
+//! of many runs for a torrent of 200,000 files in about 8 MB, first for the tape alone, then for
+//! the whole metainfo. With a path as argument it measures that file instead.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

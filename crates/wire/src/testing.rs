@@ -176,6 +176,7 @@ fn bad_files() -> Vec<Bad> {
     let one = |file: Node| Node::from(vec![file]);
     let sized = |length: i64| Node::from([("length", length.into()), ("path", path())]);
     let at = |path: Node| Node::from([("length", Node::from(1)), ("path", path)]);
+    let padding = Node::from([("attr", "p".into()), ("length", 1.into()), ("path", path())]);
     let total = Error::Sizes(LayoutError::TotalLength);
     let many = Error::Sizes(LayoutError::TooManyPieces);
     let deep = Node::from(vec![Node::from("d"); 65]);
@@ -200,6 +201,7 @@ fn bad_files() -> Vec<Bad> {
         },
         Bad { name: "a length of 2^63", bytes: too_long, error: Error::Wrong("length") },
         Bad { name: "an endless file", bytes: with("length", i64::MAX.into()), error: many },
+        bad("nothing but padding", one(padding), Error::NoFiles),
         bad("no files", Node::List(vec![]), Error::NoFiles),
         bad("files that are a number", 3.into(), Error::Wrong("files")),
         bad("a file that is a number", one(3.into()), Error::Wrong("files")),
@@ -271,6 +273,11 @@ fn bad_trees() -> Vec<Bad> {
         edit("a hybrid of two minds", Version::Both, Error::Hybrid("b/c".into()), &|outer| {
             let folder = child(child(child(outer, "info"), "file tree"), "b");
             set(child(child(folder, "c"), ""), "length", 2.into());
+        }),
+        edit("a hybrid out of step", Version::Both, Error::Hybrid("b/c".into()), &|outer| {
+            let files = child(outer, "info").get_mut(&b"files"[..]);
+            let Some(Node::List(files)) = files else { panic!("there are files") };
+            files.remove(1);
         }),
         edit("a hybrid with one file more", Version::Both, Error::Hybrid("z".into()), &|outer| {
             let tree = child(child(outer, "info"), "file tree");

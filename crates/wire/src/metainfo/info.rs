@@ -39,6 +39,9 @@ pub(super) fn parse(
     } else {
         None
     };
+    if files.entries.iter().all(|entry| entry.flags.pad) {
+        return Err(Error::NoFiles);
+    }
     let piece_hashes = if v1 { piece_hashes(info, piece_length, &files)? } else { Box::default() };
     let files = files.finish();
     let safe_name = path::clean(name);
@@ -47,6 +50,7 @@ pub(super) fn parse(
         info_hash_v1: v1.then(|| Sha1::digest(info.raw()).into()),
         info_hash_v2: v2.then(|| Sha256::digest(info.raw()).into()),
         name: safe_name.into_owned(),
+        original_name: name.into(),
         piece_length,
         piece_hashes,
         trackers: Vec::new(),
@@ -141,9 +145,6 @@ fn file_list(info: Value<'_, '_>) -> Result<Listing, Error> {
         }
         let file = ListedFile::parse(item)?;
         files.push(file.path.items().filter_map(Value::as_bytes), file.entry, file.target)?;
-    }
-    if files.entries.is_empty() {
-        return Err(Error::NoFiles);
     }
     Ok(files)
 }

@@ -213,6 +213,7 @@ fn links_may_only_lead_inside() {
 fn nasty_names_stay_inside_and_are_told() {
     let metainfo = good("names from hell");
     assert_eq!(metainfo.name, "..__");
+    assert_eq!(&*metainfo.original_name, "../\u{202e}..".as_bytes());
     assert_eq!(metainfo.file(0).path, "_/_/etc/passwd");
     assert_eq!(metainfo.file(0).original, b"../../etc/passwd");
     let told: Vec<_> = metainfo.oddities.iter().map(ToString::to_string).collect();

@@ -44,9 +44,6 @@ pub(super) fn parse(
             single
         }
     };
-    if files.entries.is_empty() {
-        return Err(Error::NoFiles);
-    }
     tree.take_layers(layers, piece_length, files)?;
     Ok((tree, single))
 }
