@@ -9,7 +9,9 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod announce;
 pub mod bencode;
+pub mod compact;
 pub mod extension;
 pub mod fast;
 pub mod handshake;
