@@ -153,7 +153,9 @@ fn tls_text(error: &rustls::Error) -> String {
         C::NotValidForName | C::NotValidForNameContext { .. } => {
             "its certificate is for another name"
         }
-        C::UnknownIssuer => "its certificate is signed by nobody this computer trusts",
+        C::UnknownIssuer | C::BadSignature => {
+            "its certificate is signed by nobody this computer trusts"
+        }
         C::Revoked => "its certificate was revoked",
         _ => "its certificate is not valid",
     }
