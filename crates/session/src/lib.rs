@@ -1,1 +1,3 @@
 //! The real world around the engine: sockets, files, clocks, trackers.
+
+pub mod tracker;
