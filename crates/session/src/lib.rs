@@ -1,1 +1,5 @@
 //! The real world around the engine: sockets, files, clocks, trackers.
+
+mod store;
+
+pub use store::{TorrentFiles, Verifier};
