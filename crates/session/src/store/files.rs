@@ -1,10 +1,11 @@
 //! What the store knows of a torrent: where its files go, and how its pieces are checked.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use toubkal_wire::layout::{Block, Layout, Span};
+use toubkal_wire::metainfo::{File, Metainfo};
 
 use super::Verifier;
 
@@ -43,7 +44,30 @@ pub(crate) struct Parts {
 }
 
 impl TorrentFiles {
-    /// Lays a torrent into a download folder; touches nothing.
+    /// Lays a torrent into the download folder `dir`; touches nothing on the disk. `None` when
+    /// it is of version 2 alone, whose pieces cannot be checked yet.
+    #[must_use]
+    pub fn of(metainfo: &Metainfo, dir: impl Into<PathBuf>) -> Option<Self> {
+        let root = metainfo.folder().map(PathBuf::from);
+        let below = |file: File<'_>| -> PathBuf {
+            root.iter()
+                .map(|root| root.as_os_str())
+                .chain(file.components().map(OsStr::new))
+                .collect()
+        };
+        let links = metainfo.files().enumerate().filter(|(_, file)| file.symlink);
+        let parts = Parts {
+            info_hash: metainfo.info_hash_v1?,
+            layout: Arc::new(metainfo.layout()?),
+            paths: metainfo.files().map(below).collect(),
+            links: links.map(|(index, _)| index as u32).collect(),
+            verifier: Verifier::Sha1((&*metainfo.piece_hashes).into()),
+            root,
+        };
+        Some(Self::new(parts, dir.into()))
+    }
+
+    /// Lays files into the download folder; touches nothing on the disk.
     pub(crate) fn new(parts: Parts, dir: PathBuf) -> Self {
         let Parts { info_hash, layout, root, paths, mut links, verifier } = parts;
         assert_eq!(paths.len(), layout.files().len(), "one path a file");
@@ -134,7 +158,7 @@ impl TorrentFiles {
 }
 
 /// The name of a file until it is complete.
-pub(crate) fn part_name(name: &std::ffi::OsStr) -> OsString {
+pub(crate) fn part_name(name: &OsStr) -> OsString {
     let mut part = name.to_os_string();
     part.push(PART);
     part
