@@ -12,6 +12,7 @@ mod system;
 #[path = "paths/windows.rs"]
 mod system;
 #[cfg(test)]
+#[path = "paths/tests.rs"]
 mod tests;
 
 use std::ffi::OsStr;

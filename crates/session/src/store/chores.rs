@@ -11,6 +11,9 @@ use super::handles::EDGES;
 use super::rw;
 use crate::paths::{Entry, Folder, Result, Stamp, kind_of, split};
 
+/// Files that are synced at the same time.
+const SYNCS_MAX: usize = 16;
+
 impl Disk {
     /// Gives a file that lies under its final name its temporary name back, to be written to.
     pub(super) fn reclaim(&self, file: u32) -> Result2<Done> {
@@ -63,21 +66,35 @@ impl Disk {
         results
     }
 
-    /// Syncs each of these files that was written to.
+    /// Syncs each of these files that was written to, several at once: a journaling file system
+    /// then brings many to the disk with one commit. 1,000 files of 1 MiB take X s so, and Y s
+    /// one after the other.
     fn sync_files(&self, files: &[u32]) -> Vec<Result2<Done>> {
-        files
-            .iter()
-            .map(|&file| {
-                if self.dirty().files.contains(&file) {
-                    self.sync_file(file)?;
-                    self.dirty().files.remove(&file);
-                }
-                match self.dirty().lost.contains(&file) {
-                    true => Err(fault(file)(StoreErrorKind::Changed)),
-                    false => Ok(Done::Ready),
-                }
-            })
-            .collect()
+        let share = files.len().div_ceil(SYNCS_MAX).max(1);
+        std::thread::scope(|scope| {
+            let mut shares = files.chunks(share);
+            let mine = shares.next().unwrap_or_default();
+            let others: Vec<_> =
+                shares.map(|share| scope.spawn(|| self.sync_in_turn(share))).collect();
+            let mut results = self.sync_in_turn(mine);
+            for other in others {
+                results.extend(other.join().expect("syncing does not panic"));
+            }
+            results
+        })
+    }
+
+    fn sync_in_turn(&self, files: &[u32]) -> Vec<Result2<Done>> {
+        let sync = |&file: &u32| {
+            // Taken out before: what is written from here on makes it dirty again.
+            let written = self.dirty().files.remove(&file);
+            if written {
+                self.sync_file(file)?;
+            }
+            let lost = self.dirty().lost.get(&file).copied();
+            lost.map_or(Ok(Done::Ready), |kind| Err(name(file)(kind)))
+        };
+        files.iter().map(sync).collect()
     }
 
     /// Renames a file that is complete and on the disk; notes the folder whose names changed.
@@ -125,27 +142,27 @@ impl Disk {
         }
     }
 
-    /// Brings everything that was written to the disk. After a failure the files of it are not
-    /// believed: the system may have dropped the bytes and forgotten about it.
+    /// Brings everything that was written to the disk. A file of which that failed is not
+    /// believed until it is looked at anew: the system may have dropped the bytes, and would
+    /// say nothing the second time.
     pub(super) fn sync(&self) -> Result2<Done> {
-        let files: Vec<u32> = std::mem::take(&mut self.dirty().files).into_iter().collect();
-        let mut result = Ok(Done::Ready);
-        for file in files {
-            if let Err(error) = self.sync_file(file) {
-                result = Err(error);
-            }
-        }
+        let files: Vec<u32> = {
+            let dirty = self.dirty();
+            // Those of which a sync failed before fail it again.
+            dirty.files.iter().chain(dirty.lost.keys()).copied().collect()
+        };
+        let result = self.sync_files(&files).into_iter().find(std::result::Result::is_err);
         self.sync_folders(BTreeSet::new())?;
-        result
+        result.unwrap_or(Ok(Done::Ready))
     }
 
     fn sync_file(&self, key: u32) -> Result2<()> {
-        let name = |kind| StoreError { kind, file: (key != EDGES).then_some(key) };
-        let file = self.handle(key).map_err(name)?;
+        let file = self.handle(key).map_err(name(key))?;
         file.sync_data().map_err(|error| {
             rw::forget(&file);
-            self.dirty().lost.insert(key);
-            name(kind_of(&error))
+            let kind = kind_of(&error);
+            self.dirty().lost.insert(key, kind);
+            name(key)(kind)
         })
     }
 
@@ -178,6 +195,11 @@ impl Disk {
         // Whoever wants to read what is here may do so now.
         _ = self.lock(state, &home, false);
     }
+}
+
+/// Names the file with an error; the file of edges is none of the torrent's.
+fn name(key: u32) -> impl Fn(StoreErrorKind) -> StoreError {
+    move |kind| StoreError { kind, file: (key != EDGES).then_some(key) }
 }
 
 fn stamp(folder: &Folder, name: &std::ffi::OsStr) -> Result<Stamp> {

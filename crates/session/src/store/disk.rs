@@ -1,6 +1,6 @@
 //! One torrent on the disk: where each file stands, and how its bytes are reached.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -77,8 +77,9 @@ pub(super) struct Dirty {
     pub(super) files: BTreeSet<u32>,
     /// Folders with new names in them.
     pub(super) folders: BTreeSet<PathBuf>,
-    /// Files of which a sync failed: what they hold is not believed until the next `Open`.
-    pub(super) lost: BTreeSet<u32>,
+    /// Files of which a sync failed, and why: what they hold is not believed until the next
+    /// `Open`.
+    pub(super) lost: BTreeMap<u32, StoreErrorKind>,
 }
 
 /// What a read brought.

@@ -31,6 +31,7 @@ use toubkal_wire::layout::Block;
 
 pub(crate) use buffer::{BUFFER_BYTES_MAX, Buffer, Pool};
 use disk::Disk;
+pub(crate) use files::Parts;
 pub use files::TorrentFiles;
 use handles::Handles;
 use lane::{Lane, Order};
