@@ -37,8 +37,8 @@ pub const TOKENS_MAX: usize = 3_000_000;
 /// The longest input in bytes: positions on the tape have 32 bits.
 pub const INPUT_BYTES_MAX: usize = u32::MAX as usize;
 
-/// The most digits (leading zeros included) before the `:` of a string.
-pub const LENGTH_DIGITS_MAX: usize = 20;
+/// The most digits (leading zeros included) before the `:` of a string: no such number overflows.
+pub const LENGTH_DIGITS_MAX: usize = 18;
 
 /// How strict the decoder is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,15 +177,29 @@ impl<'i> Tape<'i> {
     }
 
     /// The index of the first value behind the one at `index` and all its children.
+    #[inline]
     fn after(&self, index: usize) -> usize {
         let end = self.spans[index].end;
+        match self.spans.get(index + 1) {
+            Some(next) if next.start < end => self.after_container(index, end),
+            _ => index + 1,
+        }
+    }
+
+    /// As `after`, for a container that is not empty and ends at `end`.
+    fn after_container(&self, index: usize, end: u32) -> usize {
+        /// As many values are looked at one by one: most containers are small.
+        const NEAR: usize = 8;
         let rest = &self.spans[index + 1..];
-        let mut step = 1;
+        if let Some(inside) = rest.iter().take(NEAR).position(|span| span.start >= end) {
+            return index + 1 + inside;
+        }
+        let mut step = NEAR;
         while step <= rest.len() && rest[step - 1].start < end {
             step *= 2;
         }
         // Those before step / 2 start inside; the one at step - 1, if there is one, does not.
-        let low = step / 2;
+        let low = (step / 2).min(rest.len());
         let high = rest.len().min(step - 1).max(low);
         index + 1 + low + rest[low..high].partition_point(|span| span.start < end)
     }
@@ -285,6 +299,11 @@ impl<'t, 'i> Value<'t, 'i> {
     #[must_use]
     pub fn entries(self) -> Entries<'t, 'i> {
         Entries(self.children(Kind::Dict))
+    }
+
+    /// How many values it is: one, and those inside it.
+    pub(crate) fn size(self) -> usize {
+        self.tape.after(self.index) - self.index
     }
 
     /// The value itself and everything inside it, in the order of the input.

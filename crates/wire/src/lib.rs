@@ -10,6 +10,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod bencode;
+pub mod build;
 pub mod extension;
 pub mod fast;
 pub mod handshake;
@@ -18,3 +19,5 @@ pub mod merkle;
 pub mod message;
 pub mod metainfo;
 pub mod path;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

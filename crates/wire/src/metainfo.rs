@@ -53,6 +53,8 @@ pub type Sha1Hash = [u8; 20];
 pub struct Metainfo {
     /// The name of the file, or of the folder that holds the files: safe as a component.
     pub name: String,
+    /// What the torrent calls itself: the same bytes, unless the name had to be changed.
+    pub original_name: Box<[u8]>,
     /// SHA-1 of the `info` dictionary, for torrents of version 1 and hybrids.
     pub info_hash_v1: Option<Sha1Hash>,
     /// SHA-256 of the `info` dictionary, for torrents of version 2 and hybrids (BEP 52).
@@ -92,7 +94,7 @@ pub struct Metainfo {
 }
 
 /// The files, in columns: most torrents need only the first two.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Files {
     paths: Paths,
     /// Length and flags.

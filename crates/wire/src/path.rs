@@ -21,6 +21,7 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::ops::Range;
 
 /// Bytes in a component: the 255 that file systems allow, less the suffix `.part` that a file
 /// carries until it is complete.
@@ -49,9 +50,6 @@ pub fn clean(component: &[u8]) -> Cow<'_, str> {
 
 /// As [`clean`], within so many bytes, of which there are at least 8.
 fn clean_to(component: &[u8], limit: usize) -> Cow<'_, str> {
-    if let Some(name) = plain(component, limit) {
-        return Cow::Borrowed(name);
-    }
     let text = decode_text(component);
     if is_safe(&text, limit) {
         return text;
@@ -97,27 +95,24 @@ fn windows_1252(byte: u8) -> char {
     }
 }
 
-/// The name, if a glance shows that it is safe: ASCII, short, no device. Most names are so.
-fn plain(component: &[u8], limit: usize) -> Option<&str> {
-    const SAFE: [bool; 256] = {
-        let mut safe = [false; 256];
+/// Whether a glance shows that a name is safe: ASCII, no device. Most names are so.
+fn is_plain(component: &[u8], limit: usize) -> bool {
+    const PLAIN: [bool; 256] = {
+        let mut plain = [false; 256];
         let mut byte = 0x20;
         while byte < 0x7f {
-            safe[byte] = !matches!(
-                byte as u8,
-                b'/' | b'\\' | b'<' | b'>' | b':' | b'"' | b'|' | b'?' | b'*'
-            );
+            plain[byte] = !is_forbidden(byte as u8 as char);
             byte += 1;
         }
-        safe
+        plain
     };
-    let safe = component.len() <= limit
-        && component.iter().all(|&byte| SAFE[usize::from(byte)])
-        && !matches!(component.last()?, b' ' | b'.');
-    let name = if safe { core::str::from_utf8(component).ok()? } else { return None };
+    let Some((first, last)) = component.first().zip(component.last()) else { return false };
     // The letters that the names of devices start with.
-    let suspect = matches!(component[0] | 0x20, b'a' | b'c' | b'l' | b'n' | b'p');
-    (!suspect || !is_device(name)).then_some(name)
+    let suspect = matches!(first | 0x20, b'a' | b'c' | b'l' | b'n' | b'p');
+    component.len() <= limit
+        && !matches!(last, b' ' | b'.')
+        && component.iter().all(|&byte| PLAIN[usize::from(byte)])
+        && !(suspect && core::str::from_utf8(component).is_ok_and(is_device))
 }
 
 fn is_safe(name: &str, limit: usize) -> bool {
@@ -128,18 +123,20 @@ fn is_safe(name: &str, limit: usize) -> bool {
         && !is_device(name)
 }
 
-fn is_forbidden(c: char) -> bool {
+const fn is_forbidden(c: char) -> bool {
     matches!(c, '/' | '\\' | '<' | '>' | ':' | '"' | '|' | '?' | '*') || is_invisible(c)
 }
 
 /// Control characters, marks and overrides of direction, line separators, and invisible ones that
 /// some file systems pass over when they compare. None of them belongs in a name or a message.
 #[must_use]
-pub fn is_invisible(c: char) -> bool {
+pub const fn is_invisible(c: char) -> bool {
     match c {
         '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' => true,
         '\u{2066}'..='\u{206f}' | '\u{feff}' => true,
-        _ => c.is_control(),
+        // C0 and C1.
+        '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' => true,
+        _ => false,
     }
 }
 
@@ -210,6 +207,12 @@ struct Place {
     pad: bool,
 }
 
+impl Place {
+    fn range(self) -> Range<usize> {
+        self.start as usize..self.start as usize + usize::from(self.bytes)
+    }
+}
+
 /// What a path was called before it was changed.
 #[derive(Clone, Copy, Debug)]
 struct Change {
@@ -221,8 +224,9 @@ struct Change {
 
 /// The paths of all files of a torrent, safe and distinct on every system.
 ///
-/// All share one text, of at most 4 GiB: a path costs eight bytes beside its own.
-#[derive(Clone, Debug, Default)]
+/// All share one text, of at most 4 GiB: a path costs eight bytes beside its own. They are made
+/// by a [`PathsBuilder`].
+#[derive(Clone, Debug)]
 pub struct Paths {
     text: String,
     places: Vec<Place>,
@@ -232,7 +236,17 @@ pub struct Paths {
     raw: Vec<u8>,
 }
 
-impl Paths {
+/// Takes the paths of a torrent one by one: see [`Paths`].
+#[derive(Clone, Debug, Default)]
+pub struct PathsBuilder {
+    /// UTF-8, as every component is cleaned.
+    text: Vec<u8>,
+    places: Vec<Place>,
+    changes: Vec<Change>,
+    raw: Vec<u8>,
+}
+
+impl PathsBuilder {
     /// No paths yet, with room for so many.
     #[must_use]
     pub fn with_capacity(files: usize) -> Self {
@@ -267,7 +281,7 @@ impl Paths {
         }
         if depth == 0 {
             changed = true;
-            self.text.push('_');
+            self.text.push(b'_');
         }
         if self.text.len() - start > PATH_BYTES_MAX {
             changed = true;
@@ -278,13 +292,63 @@ impl Paths {
             }
         }
         if changed && !pad {
-            self.keep_raw(self.places.len(), components);
+            self.keep_raw(components);
         }
         let bytes = (self.text.len() - start) as u16;
         self.places.push(Place { start: offset(start), bytes, pad });
         Ok(())
     }
 
+    /// The safe path of a file as it is so far, components joined by `/`.
+    ///
+    /// # Panics
+    /// If there is no such file.
+    #[must_use]
+    pub fn get(&self, file: usize) -> &str {
+        let path = &self.text[self.places[file].range()];
+        core::str::from_utf8(path).expect("cleaned components are UTF-8")
+    }
+
+    /// The paths; files that clash get new names, so that each has a place of its own.
+    ///
+    /// Takes O(n log n) for n files and folders, whatever their names.
+    #[must_use]
+    pub fn finish(self) -> Paths {
+        let Self { text, places, changes, raw } = self;
+        let text = String::from_utf8(text).expect("cleaned components are UTF-8");
+        let mut paths = Paths { text, places, changes, raw };
+        paths.settle();
+        paths
+    }
+
+    /// Appends a component to the path that starts at `start`; whether it had to be changed.
+    fn push_component(&mut self, start: usize, component: &[u8], limit: usize) -> bool {
+        if self.text.len() > start {
+            self.text.push(b'/');
+        }
+        if is_plain(component, limit) {
+            self.text.extend_from_slice(component);
+            return false;
+        }
+        let name = clean_to(component, limit);
+        self.text.extend_from_slice(name.as_bytes());
+        name.as_bytes() != component
+    }
+
+    fn keep_raw<'c>(&mut self, components: impl Iterator<Item = &'c [u8]>) {
+        let start = self.raw.len();
+        for (index, component) in components.enumerate() {
+            if index > 0 {
+                self.raw.push(b'/');
+            }
+            self.raw.extend_from_slice(component);
+        }
+        let (start, end) = (offset(start), offset(self.raw.len()));
+        self.changes.push(Change { file: offset(self.places.len()), start, end });
+    }
+}
+
+impl Paths {
     /// The number of paths.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -303,8 +367,7 @@ impl Paths {
     /// If there is no such file.
     #[must_use]
     pub fn get(&self, file: usize) -> &str {
-        let Place { start, bytes, .. } = self.places[file];
-        &self.text[start as usize..start as usize + usize::from(bytes)]
+        &self.text[self.places[file].range()]
     }
 
     /// What the torrent called a file, components joined by `/`: the same as [`get`](Self::get)
@@ -327,28 +390,6 @@ impl Paths {
 
     fn raw_of(&self, change: Change) -> &[u8] {
         &self.raw[change.start as usize..change.end as usize]
-    }
-
-    /// Appends a component to the path that starts at `start`; whether it had to be changed.
-    fn push_component(&mut self, start: usize, component: &[u8], limit: usize) -> bool {
-        let name = clean_to(component, limit);
-        if self.text.len() > start {
-            self.text.push('/');
-        }
-        self.text.push_str(&name);
-        name.as_bytes() != component
-    }
-
-    fn keep_raw<'c>(&mut self, file: usize, components: impl Iterator<Item = &'c [u8]>) {
-        let start = self.raw.len();
-        for (index, component) in components.enumerate() {
-            if index > 0 {
-                self.raw.push(b'/');
-            }
-            self.raw.extend_from_slice(component);
-        }
-        let (start, end) = (offset(start), offset(self.raw.len()));
-        self.changes.push(Change { file: offset(file), start, end });
     }
 }
 

@@ -37,11 +37,14 @@ struct Open {
     index: u32,
     /// What may come next.
     wants: Wants,
-    /// The place on the tape of the latest key, if there was one.
-    key: Option<u32>,
+    /// The content of the latest key, if there was one; no content ends at 0.
+    key: Span,
     /// Whether a key was smaller than the one before it.
     unsorted: bool,
 }
+
+/// Before the first key of a dictionary.
+const NO_KEY: Span = Span { start: 0, end: 0 };
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wants {
@@ -73,7 +76,7 @@ impl<'i> Decoder<'i> {
             strict: mode == Mode::Strict,
             at: 0,
             depth: 0,
-            open: [Open { index: 0, wants: Wants::Item, key: None, unsorted: false }; DEPTH_MAX],
+            open: [Open { index: 0, wants: Wants::Item, key: NO_KEY, unsorted: false }; DEPTH_MAX],
         })
     }
 
@@ -88,54 +91,57 @@ impl<'i> Decoder<'i> {
     }
 
     /// Decodes a scalar, or the start or the end of a container.
+    #[inline]
     fn step(&mut self) -> Result<(), Error> {
         let start = self.at;
         let Some(&byte) = self.tape.input.get(start) else {
             return self.fault(start, ErrorKind::End);
         };
         match byte {
-            b'0'..=b'9' => self.bytes(start)?,
-            b'e' if self.depth > 0 => return self.close(),
-            b'i' | b'l' | b'd' if self.wants_key() => return self.fault(start, ErrorKind::Key),
-            b'i' => self.int(start)?,
-            b'l' => return self.begin(start, Wants::Item),
-            b'd' => return self.begin(start, Wants::Key),
-            _ => return self.fault(start, ErrorKind::Unexpected),
+            b'0'..=b'9' => self.bytes(start),
+            b'e' if self.depth > 0 => self.close(),
+            b'i' | b'l' | b'd' if self.wants() == Wants::Key => self.fault(start, ErrorKind::Key),
+            b'i' => self.int(start),
+            b'l' => self.begin(start, Wants::Item),
+            b'd' => self.begin(start, Wants::Key),
+            _ => self.fault(start, ErrorKind::Unexpected),
         }
-        self.push(start, self.at)?;
-        self.child()
     }
 
-    fn wants_key(&self) -> bool {
-        self.depth > 0 && self.open[self.depth - 1].wants == Wants::Key
+    /// What may come next.
+    fn wants(&self) -> Wants {
+        self.depth.checked_sub(1).map_or(Wants::Item, |top| self.open[top].wants)
     }
 
+    #[inline]
     fn bytes(&mut self, start: usize) -> Result<(), Error> {
         let input = self.tape.input;
         let mut at = start;
-        // Twenty digits overflow 64 bits, but anything that long is TooLong all the same.
-        let mut length = 0usize;
-        while let Some(digit) =
-            input.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|d| *d < 10)
-        {
-            if at - start == LENGTH_DIGITS_MAX {
-                return self.fault(start, ErrorKind::Length);
-            }
-            length = length.saturating_mul(10).saturating_add(usize::from(digit));
+        let mut length = 0u64;
+        loop {
+            let Some(&byte) = input.get(at) else { return self.fault(at, ErrorKind::End) };
             at += 1;
-        }
-        match input.get(at) {
-            Some(b':') => at += 1,
-            Some(_) => return self.fault(at, ErrorKind::Length),
-            None => return self.fault(at, ErrorKind::End),
+            match byte {
+                b'0'..=b'9' if at - start <= LENGTH_DIGITS_MAX => {
+                    length = length * 10 + u64::from(byte - b'0');
+                }
+                b':' => break,
+                b'0'..=b'9' => return self.fault(start, ErrorKind::Length),
+                _ => return self.fault(at - 1, ErrorKind::Length),
+            }
         }
         if input[start] == b'0' && at - start > 2 {
             self.deviation(start, ErrorKind::LeadingZero)?;
         }
-        if length > input.len() - at {
+        if length > (input.len() - at) as u64 {
             return self.fault(start, ErrorKind::TooLong);
         }
-        self.at = at + length;
+        self.at = at + length as usize;
+        self.push(start, self.at)?;
+        if self.wants() == Wants::Key {
+            return self.key(Span { start: at as u32, end: self.at as u32 });
+        }
+        self.child();
         Ok(())
     }
 
@@ -160,6 +166,8 @@ impl<'i> Decoder<'i> {
         if count > 18 && !fits(digits, negative) {
             self.deviation(start, ErrorKind::Range)?;
         }
+        self.push(start, self.at)?;
+        self.child();
         Ok(())
     }
 
@@ -169,7 +177,7 @@ impl<'i> Decoder<'i> {
         }
         let index = self.tape.spans.len() as u32;
         self.push(start, start + 1)?;
-        self.open[self.depth] = Open { index, wants, key: None, unsorted: false };
+        self.open[self.depth] = Open { index, wants, key: NO_KEY, unsorted: false };
         self.depth += 1;
         self.at = start + 1;
         Ok(())
@@ -186,36 +194,40 @@ impl<'i> Decoder<'i> {
         if open.unsorted {
             self.find_duplicate(open.index as usize)?;
         }
-        self.child()
-    }
-
-    /// Notes that a value is complete, in the container that holds it.
-    fn child(&mut self) -> Result<(), Error> {
-        let Some(depth) = self.depth.checked_sub(1) else { return Ok(()) };
-        match self.open[depth].wants {
-            Wants::Item => {}
-            Wants::Value => self.open[depth].wants = Wants::Key,
-            Wants::Key => self.key(depth)?,
-        }
+        self.child();
         Ok(())
     }
 
-    /// Checks the latest value, which is a key, against the key before it.
-    fn key(&mut self, depth: usize) -> Result<(), Error> {
-        let index = self.tape.spans.len() - 1;
-        let last = self.open[depth].key.replace(index as u32);
-        self.open[depth].wants = Wants::Value;
-        let Some(last) = last else { return Ok(()) };
-        // BEP 3: "Keys must be strings and appear in sorted order (sorted as raw strings)".
-        let offset = self.tape.spans[index].start as usize;
-        match self.key_bytes(index).cmp(self.key_bytes(last as usize)) {
-            core::cmp::Ordering::Greater => Ok(()),
-            core::cmp::Ordering::Equal => self.deviation(offset, ErrorKind::Duplicate),
-            core::cmp::Ordering::Less => {
-                self.open[depth].unsorted = true;
-                self.deviation(offset, ErrorKind::Unsorted)
-            }
+    /// Notes that a value is complete: in a dictionary a key comes next.
+    fn child(&mut self) {
+        if self.wants() == Wants::Value {
+            self.open[self.depth - 1].wants = Wants::Key;
         }
+    }
+
+    /// Checks a key, the latest value, against the key before it.
+    #[inline]
+    fn key(&mut self, content: Span) -> Result<(), Error> {
+        let open = &mut self.open[self.depth - 1];
+        open.wants = Wants::Value;
+        let last = core::mem::replace(&mut open.key, content);
+        if last.end == NO_KEY.end {
+            return Ok(());
+        }
+        let (key, last) = (&self.tape.input[content.range()], &self.tape.input[last.range()]);
+        // BEP 3: "Keys must be strings and appear in sorted order (sorted as raw strings)".
+        // Most differ in the first byte.
+        if key.first() > last.first() || key > last { Ok(()) } else { self.bad_key(key == last) }
+    }
+
+    #[cold]
+    fn bad_key(&mut self, same: bool) -> Result<(), Error> {
+        let offset = self.tape.spans[self.tape.spans.len() - 1].start as usize;
+        if same {
+            return self.deviation(offset, ErrorKind::Duplicate);
+        }
+        self.open[self.depth - 1].unsorted = true;
+        self.deviation(offset, ErrorKind::Unsorted)
     }
 
     /// Looks for equal keys in a dictionary whose keys are not sorted.

@@ -2,7 +2,6 @@ use std::format;
 use std::string::ToString;
 use std::vec;
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use bendy::decoding::FromBencode;
@@ -82,9 +81,9 @@ fn a_fault_is_named_with_its_offset() {
         (b"3x", 1, ErrorKind::Length),
         (b"3:ab", 0, ErrorKind::TooLong),
         (b"9000000000000:ab", 0, ErrorKind::TooLong),
-        (b"18446744073709551616:ab", 0, ErrorKind::TooLong),
-        (b"99999999999999999999:ab", 0, ErrorKind::TooLong),
-        (b"999999999999999999999:ab", 0, ErrorKind::Length),
+        (b"999999999999999999:ab", 0, ErrorKind::TooLong),
+        (b"1000000000000000000:ab", 0, ErrorKind::Length),
+        (b"18446744073709551617:ab", 0, ErrorKind::Length),
         (b"di1ei2ee", 1, ErrorKind::Key),
         (b"dlei2ee", 1, ErrorKind::Key),
         (b"d1:ae", 4, ErrorKind::MissingValue),
@@ -298,10 +297,12 @@ fn agrees_with_bendy(input: &[u8]) -> Result<(), TestCaseError> {
 /// Whether the tolerant mode and librqbit-bencode see the same value where both see one.
 fn agrees_with_librqbit(input: &[u8]) -> Result<(), TestCaseError> {
     let Ok(tape) = decode(input, Tolerant) else { return Ok(()) };
-    let Ok(theirs) = librqbit_bencode::dyn_from_bytes::<ByteBuf<'_>>(input) else { return Ok(()) };
-    // Of equal keys librqbit keeps the last, and it wraps long integers.
+    // Of equal keys librqbit keeps the last, and long integers overflow in it.
     let differs = [ErrorKind::Duplicate, ErrorKind::Range];
-    if tape.oddities().iter().all(|oddity| !differs.contains(&oddity.kind)) {
+    if tape.oddities().iter().any(|oddity| differs.contains(&oddity.kind)) {
+        return Ok(());
+    }
+    if let Ok(theirs) = librqbit_bencode::dyn_from_bytes::<ByteBuf<'_>>(input) {
         prop_assert_eq!(tape.root().to_node().unwrap(), from_librqbit(theirs));
     }
     Ok(())
@@ -368,9 +369,8 @@ proptest! {
     fn the_tape_and_the_tree_list_the_same_entries(
         map in prop::collection::btree_map("[a-z]{0,3}", any::<i64>(), 0..40)
     ) {
-        let node = Node::Dict(
-            map.iter().map(|(k, v)| (k.clone().into_bytes(), Node::Int(*v))).collect::<BTreeMap<_, _>>()
-        );
+        let entries = map.iter().map(|(key, value)| (key.clone().into_bytes(), Node::Int(*value)));
+        let node = Node::Dict(entries.collect());
         let bytes = encode(&node);
         let tape = decode(&bytes, Strict).unwrap();
         prop_assert_eq!(tape.len(), 1 + 2 * map.len());

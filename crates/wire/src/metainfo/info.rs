@@ -11,7 +11,7 @@ use super::outer::{Oddities, text};
 use super::{Entry, Error, FILES_MAX, Files, Flags, Metainfo, Oddity, PIECE_BYTES_MIN_V2, tree};
 use crate::bencode::{Kind, Value};
 use crate::layout::{LayoutError, PIECE_BYTES_MAX, PIECES_MAX};
-use crate::path::{self, PATH_BYTES_MAX, PATH_DEPTH_MAX, Paths};
+use crate::path::{self, PATH_BYTES_MAX, PATH_DEPTH_MAX, PathsBuilder};
 
 /// Parses `info`; what the outer dictionary says is left empty.
 pub(super) fn parse(
@@ -25,7 +25,7 @@ pub(super) fn parse(
     let (v1, v2) = versions(info, odd)?;
     let piece_length = piece_length(info, v2)?;
     let name = name(info)?;
-    let mut files = Files::default();
+    let mut files = Listing::default();
     let mut single = false;
     if v1 {
         single = info.get(b"length").is_some();
@@ -39,14 +39,18 @@ pub(super) fn parse(
     } else {
         None
     };
+    if files.entries.iter().all(|entry| entry.flags.pad) {
+        return Err(Error::NoFiles);
+    }
     let piece_hashes = if v1 { piece_hashes(info, piece_length, &files)? } else { Box::default() };
-    files.paths.settle();
+    let files = files.finish();
     let safe_name = path::clean(name);
     note_files(&files, name, &safe_name, odd);
     Ok(Metainfo {
         info_hash_v1: v1.then(|| Sha1::digest(info.raw()).into()),
         info_hash_v2: v2.then(|| Sha256::digest(info.raw()).into()),
         name: safe_name.into_owned(),
+        original_name: name.into(),
         piece_length,
         piece_hashes,
         trackers: Vec::new(),
@@ -111,11 +115,11 @@ fn name<'i>(info: Value<'_, 'i>) -> Result<&'i [u8], Error> {
 }
 
 /// Version 1, one file: BEP 3's `length`.
-fn one_file(info: Value<'_, '_>, name: &[u8]) -> Result<Files, Error> {
+fn one_file(info: Value<'_, '_>, name: &[u8]) -> Result<Listing, Error> {
     if info.get(b"files").is_some() {
         return Err(Error::LengthAndFiles);
     }
-    let mut files = Files::default();
+    let mut files = Listing::default();
     let flags = Flags { pad: false, symlink: false, ..Flags::of(info.get(b"attr")) };
     files.entries.push(Entry { length: length(info.get(b"length"))?, flags });
     files.paths.push(core::iter::once(name), false)?;
@@ -123,24 +127,22 @@ fn one_file(info: Value<'_, '_>, name: &[u8]) -> Result<Files, Error> {
 }
 
 /// Version 1, several files: BEP 3's `files`.
-fn file_list(info: Value<'_, '_>) -> Result<Files, Error> {
+fn file_list(info: Value<'_, '_>) -> Result<Listing, Error> {
     let list = info.get(b"files").ok_or(Error::Missing("files"))?;
     if list.kind() != Kind::List {
         return Err(Error::Wrong("files"));
     }
-    let count = list.items().count();
-    if count == 0 {
-        return Err(Error::NoFiles);
-    }
-    if count > FILES_MAX {
-        return Err(Error::TooManyFiles);
-    }
-    let mut files = Files {
-        paths: Paths::with_capacity(count),
+    // A file takes six values or more: the room is right for most torrents, and never far off.
+    let count = (list.size() / 6 + 1).min(FILES_MAX);
+    let mut files = Listing {
+        paths: PathsBuilder::with_capacity(count),
         entries: Vec::with_capacity(count),
         links: Vec::new(),
     };
     for item in list.items() {
+        if files.entries.len() == FILES_MAX {
+            return Err(Error::TooManyFiles);
+        }
         let file = ListedFile::parse(item)?;
         files.push(file.path.items().filter_map(Value::as_bytes), file.entry, file.target)?;
     }
@@ -210,7 +212,15 @@ impl Flags {
     }
 }
 
-impl Files {
+/// The files as they are gathered.
+#[derive(Default)]
+pub(super) struct Listing {
+    pub(super) paths: PathsBuilder,
+    pub(super) entries: Vec<Entry>,
+    links: Vec<(u32, Box<str>)>,
+}
+
+impl Listing {
     pub(super) fn push<'i>(
         &mut self,
         path: impl Iterator<Item = &'i [u8]> + Clone,
@@ -226,6 +236,10 @@ impl Files {
         self.paths.push(path, flags.pad)?;
         self.entries.push(entry);
         Ok(())
+    }
+
+    fn finish(self) -> Files {
+        Files { paths: self.paths.finish(), entries: self.entries, links: self.links }
     }
 }
 
@@ -250,7 +264,7 @@ fn link_target(path: Value<'_, '_>) -> Option<Box<str>> {
 fn piece_hashes(
     info: Value<'_, '_>,
     piece_length: u32,
-    files: &Files,
+    files: &Listing,
 ) -> Result<Box<[[u8; 20]]>, Error> {
     let needed = count_pieces(piece_length, files.entries.iter().map(|entry| entry.length))?;
     let pieces = info.get(b"pieces").and_then(Value::as_bytes).ok_or(Error::Wrong("pieces"))?;

@@ -96,9 +96,6 @@ fn trackers(root: Value<'_, '_>, odd: &mut Oddities) -> Vec<Vec<String>> {
         if !tier.is_empty() {
             tiers.push(tier);
         }
-        if urls.full() {
-            break;
-        }
     }
     if tiers.is_empty() {
         urls.field = "announce";
@@ -112,14 +109,7 @@ fn web_seeds(root: Value<'_, '_>, odd: &mut Oddities) -> Vec<String> {
     let mut urls = Urls::new("url-list", WEB_SEEDS_MAX, odd);
     match root.get(b"url-list") {
         Some(list) if list.kind() == Kind::List => {
-            let mut seeds = Vec::new();
-            for url in list.items() {
-                seeds.extend(urls.take(url));
-                if urls.full() {
-                    break;
-                }
-            }
-            seeds
+            list.items().filter_map(|url| urls.take(url)).collect()
         }
         Some(url) => urls.take(url).into_iter().collect(),
         None => Vec::new(),
@@ -147,17 +137,12 @@ impl<'i, 'o> Urls<'i, 'o> {
         if url.is_empty() || self.seen.contains(url) {
             return None;
         }
-        if url.len() > URL_BYTES_MAX || self.full() {
+        if url.len() > URL_BYTES_MAX || self.seen.len() == self.limit {
             self.odd.note(Oddity::Cut(self.field));
             return None;
         }
         self.seen.insert(url);
         Some(url.to_string())
-    }
-
-    /// Whether no more are taken; notes it.
-    fn full(&mut self) -> bool {
-        self.seen.len() >= self.limit
     }
 }
 

@@ -4,8 +4,8 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::info::{ListedFile, length, total_length};
-use super::{Entry, Error, FILES_MAX, Files, Flags, Tree};
+use super::info::{ListedFile, Listing, length, total_length};
+use super::{Entry, Error, FILES_MAX, Flags, Tree};
 use crate::bencode::{Entries, Items, Kind, Value};
 use crate::layout::{LayoutError, PIECES_MAX};
 use crate::merkle::{self, Hash};
@@ -20,7 +20,7 @@ pub(super) fn parse(
     piece_length: u32,
     name: &[u8],
     v1_single: Option<bool>,
-    files: &mut Files,
+    files: &mut Listing,
 ) -> Result<(Tree, bool), Error> {
     let root = info.get(b"file tree").ok_or(Error::Missing("file tree"))?;
     if root.kind() != Kind::Dict {
@@ -44,9 +44,6 @@ pub(super) fn parse(
             single
         }
     };
-    if files.entries.is_empty() {
-        return Err(Error::NoFiles);
-    }
     tree.take_layers(layers, piece_length, files)?;
     Ok((tree, single))
 }
@@ -128,7 +125,7 @@ struct Twin<'t, 'i, 'f> {
     name: &'i [u8],
     /// The files of version 1 as the torrent lists them; `None` if it is one file.
     list: Option<Items<'t, 'i>>,
-    files: &'f Files,
+    files: &'f Listing,
     piece_length: u32,
     /// The next file of version 1, and the bytes before it.
     next: usize,
@@ -142,7 +139,7 @@ impl<'t, 'i, 'f> Twin<'t, 'i, 'f> {
         piece_length: u32,
         name: &'i [u8],
         single: bool,
-        files: &'f Files,
+        files: &'f Listing,
         roots: &'f mut Vec<Hash>,
     ) -> Self {
         let list = info.get(b"files").filter(|_| !single).map(Value::items);
@@ -197,7 +194,7 @@ impl Tree {
         &mut self,
         layers: Option<Value<'_, '_>>,
         piece_length: u32,
-        files: &Files,
+        files: &Listing,
     ) -> Result<(), Error> {
         let name = |file: usize| files.paths.get(file).to_string();
         total_length(files.entries.iter().map(|entry| entry.length))?;
@@ -205,33 +202,32 @@ impl Tree {
         if (0..files.entries.len()).map(pieces).sum::<u64>() > u64::from(PIECES_MAX) {
             return Err(Error::Sizes(LayoutError::TooManyPieces));
         }
-        let mut found: Vec<(&[u8], Value<'_, '_>)> =
-            layers.into_iter().flat_map(Value::entries).collect();
-        found.sort_by_key(|(root, _)| *root);
-        let long = |&file: &usize| !files.entries[file].flags.pad && pieces(file) > 1;
-        let mut wanted: Vec<usize> = (0..files.entries.len()).filter(long).collect();
-        wanted.sort_by_key(|&file| self.roots[file]);
+        // Root, layer, and the number of hashes once it was taken.
+        let layers = layers.into_iter().flat_map(Value::entries);
+        let mut found: Vec<_> = layers.map(|(root, layer)| (root, layer, 0)).collect();
+        found.sort_by_key(|(root, ..)| *root);
         let height = merkle::piece_height(piece_length);
-        for file in wanted {
-            let root = self.roots[file];
-            if self.layers.last().is_some_and(|(last, _)| *last == root) {
-                let known = self.layer(&root).unwrap_or_default().len() as u64;
-                if known != pieces(file) {
-                    return Err(Error::BadLayer(name(file)));
-                }
+        for (file, root) in self.roots.iter().enumerate() {
+            let needed = pieces(file);
+            if files.entries[file].flags.pad || needed <= 1 {
                 continue;
             }
-            let at = found.binary_search_by_key(&&root[..], |(root, _)| *root);
-            let layer = found[at.map_err(|_| Error::NoLayer(name(file)))?].1;
+            let at = found.binary_search_by_key(&&root[..], |(root, ..)| *root);
+            let (_, layer, taken) = &mut found[at.map_err(|_| Error::NoLayer(name(file)))?];
+            if *taken == needed {
+                continue;
+            }
             let (hashes, rest) = layer.as_bytes().unwrap_or_default().as_chunks::<32>();
-            let fits = rest.is_empty() && hashes.len() as u64 == pieces(file);
-            if !fits || merkle::root_of_layer(hashes, height) != root {
+            let fits = rest.is_empty() && hashes.len() as u64 == needed;
+            if !fits || merkle::root_of_layer(hashes, height) != *root {
                 return Err(Error::BadLayer(name(file)));
             }
+            *taken = needed;
             let start = self.hashes.len() as u32;
             self.hashes.extend_from_slice(hashes);
-            self.layers.push((root, start..self.hashes.len() as u32));
+            self.layers.push((*root, start..self.hashes.len() as u32));
         }
+        self.layers.sort_unstable_by_key(|(root, _)| *root);
         Ok(())
     }
 }

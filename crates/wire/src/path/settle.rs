@@ -10,21 +10,21 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::{COMPONENT_BYTES_MAX, Paths, cut, is_trimmed, offset, split_extension};
+use super::{
+    COMPONENT_BYTES_MAX, Change, PART_SUFFIX, Paths, cut, is_trimmed, offset, split_extension,
+};
 
 /// Bytes of the longest ` (n)`.
 const NUMBER_BYTES_MAX: usize = 13;
 
 impl Paths {
-    /// Gives files whose paths clash new names, so that each has a place of its own.
-    ///
-    /// Takes O(n log n) for n files and folders, whatever their names.
-    pub fn settle(&mut self) {
+    /// Gives files whose paths clash new names.
+    pub(super) fn settle(&mut self) {
         let claims = Claims::of(self);
         if claims.clash() {
             self.rename(&claims);
@@ -35,20 +35,23 @@ impl Paths {
         let known = self.changes.len();
         let mut kept = BTreeSet::new();
         let mut names = Names { claims, given: BTreeSet::new(), next: BTreeMap::new() };
-        let mut key = Key::default();
+        let mut keys = Keys::default();
         for file in 0..self.places.len() {
             if self.places[file].pad {
                 continue;
             }
-            key.set(self.get(file));
+            let path = self.get(file);
             // A file that shares its name with other files may keep it if it is the first.
-            if !claims.give_way(&mut key) && kept.insert(key.hash()) {
+            if !claims.give_way(&mut keys, path) && kept.insert(keys.of(path).hash()) {
                 continue;
             }
             let path = names.find(self.get(file));
             if self.changes[..known].binary_search_by_key(&file, |c| c.file as usize).is_err() {
-                let old = self.get(file).as_bytes().to_vec();
-                self.keep_raw(file, core::iter::once(&old[..]));
+                // The name was safe, so it is the torrent's own.
+                let start = offset(self.raw.len());
+                self.raw.extend_from_slice(self.get(file).to_string().as_bytes());
+                let end = offset(self.raw.len());
+                self.changes.push(Change { file: offset(file), start, end });
             }
             self.places[file].start = offset(self.text.len());
             self.places[file].bytes = path.len() as u16;
@@ -58,47 +61,46 @@ impl Paths {
     }
 }
 
-/// The form of a path in which equal means: the same place on some file system.
+/// Makes [`Key`]s.
 #[derive(Default)]
-struct Key {
-    text: String,
+struct Keys {
+    folded: String,
 }
 
-impl Key {
-    fn set(&mut self, path: &str) {
-        self.text.clear();
+impl Keys {
+    fn of<'k>(&'k mut self, path: &'k str) -> Key<'k> {
         if path.is_ascii() {
-            self.text.push_str(path);
-            self.text.make_ascii_lowercase();
-            return;
+            return Key(path);
         }
         // Upper case first, as it unites more: both sigmas, ß and SS.
         let folded = path.nfd().flat_map(char::to_uppercase).flat_map(char::to_lowercase);
+        self.folded.clear();
         // HFS+ passes over joiners when it compares.
-        self.text.extend(folded.filter(|c| !matches!(c, '\u{200c}' | '\u{200d}')).nfd());
+        self.folded.extend(folded.filter(|c| !matches!(c, '\u{200c}' | '\u{200d}')).nfd());
+        Key(&self.folded)
     }
 
-    fn hash(&self) -> u64 {
-        hash(self.text.as_bytes()) & !FOLDER
-    }
-
-    /// The key's hash with `.part` behind it.
-    fn part_hash(&mut self) -> u64 {
-        let bytes = self.text.len();
-        self.text.push_str(super::PART_SUFFIX);
-        let hash = self.hash();
-        self.text.truncate(bytes);
-        hash
-    }
-
-    /// For a name that ends in `.part`, the hash of the one whose temporary name it is.
-    fn whole_hash(&self) -> Option<u64> {
-        whole(&self.text)
+    /// The hash of the name that a file has until it is complete.
+    fn part_hash(&mut self, path: &str) -> u64 {
+        self.of(&[path, PART_SUFFIX].concat()).hash()
     }
 }
 
-fn whole(key: &str) -> Option<u64> {
-    key.strip_suffix(super::PART_SUFFIX).map(|whole| hash(whole.as_bytes()) & !FOLDER)
+/// The form of a path in which equal, but for the case of ASCII, means: the same place on some
+/// file system.
+#[derive(Clone, Copy)]
+struct Key<'k>(&'k str);
+
+impl Key<'_> {
+    fn hash(self) -> u64 {
+        hash(self.0.as_bytes()) & !FOLDER
+    }
+
+    /// For a name that ends in `.part`, the hash of the one whose temporary name it is.
+    fn whole_hash(self) -> Option<u64> {
+        let (whole, suffix) = self.0.as_bytes().split_last_chunk::<{ PART_SUFFIX.len() }>()?;
+        suffix.eq_ignore_ascii_case(PART_SUFFIX.as_bytes()).then(|| hash(whole) & !FOLDER)
+    }
 }
 
 /// The lowest bit of a claim: set for a folder, clear for a file.
@@ -115,24 +117,31 @@ struct Claims {
 impl Claims {
     fn of(paths: &Paths) -> Self {
         let mut claims = Self { sorted: Vec::with_capacity(paths.len()), parts: Vec::new() };
-        let (mut key, mut last) = (Key::default(), Key::default());
+        let mut keys = Keys::default();
+        let (mut last, mut last_folder) = ("", "");
         for file in (0..paths.len()).filter(|&file| !paths.places[file].pad) {
-            key.set(paths.get(file));
-            claims.sorted.push(key.hash());
-            claims.parts.extend(key.whole_hash());
-            for (slash, _) in key.text.match_indices('/') {
-                // Most files lie beside the one before them.
-                if !last.text.as_bytes().starts_with(&key.text.as_bytes()[..=slash]) {
-                    let folder = &key.text[..slash];
-                    claims.sorted.push(hash(folder.as_bytes()) | FOLDER);
-                    claims.parts.extend(whole(folder));
+            let path = paths.get(file);
+            claims.add(keys.of(path), 0);
+            // Most files lie beside the one before them.
+            let beside = path.strip_prefix(last_folder).is_some_and(|name| !name.contains('/'));
+            if !beside {
+                for (slash, _) in path.match_indices('/') {
+                    if !last.as_bytes().starts_with(&path.as_bytes()[..=slash]) {
+                        claims.add(keys.of(&path[..slash]), FOLDER);
+                    }
+                    last_folder = &path[..=slash];
                 }
             }
-            core::mem::swap(&mut key, &mut last);
+            last = path;
         }
         claims.sorted.sort_unstable();
         claims.sorted.dedup_by(|a, b| a == b && *a & FOLDER != 0);
         claims
+    }
+
+    fn add(&mut self, key: Key<'_>, folder: u64) {
+        self.sorted.push(key.hash() | folder);
+        self.parts.extend(key.whole_hash());
     }
 
     /// Whether any file clashes with anything.
@@ -147,10 +156,11 @@ impl Claims {
 
     /// Whether the file of this name has to give way to a folder, or is itself in the way of
     /// another file's temporary name.
-    fn give_way(&self, key: &mut Key) -> bool {
+    fn give_way(&self, keys: &mut Keys, path: &str) -> bool {
+        let key = keys.of(path);
         self.has(key.hash() | FOLDER)
             || key.whole_hash().is_some_and(|whole| self.has(whole))
-            || self.has(key.part_hash() | FOLDER)
+            || self.has(keys.part_hash(path) | FOLDER)
     }
 }
 
@@ -171,19 +181,19 @@ impl Names<'_> {
         let (stem, extension) = split_extension(name, COMPONENT_BYTES_MAX);
         let stem = cut(stem, COMPONENT_BYTES_MAX - NUMBER_BYTES_MAX - extension.len());
         let stem = stem.trim_end_matches(is_trimmed);
-        let mut key = Key::default();
-        key.set(&format!("{folder}{stem}{extension}"));
-        let number = self.next.entry(key.hash()).or_insert(2);
+        let mut keys = Keys::default();
+        let base = keys.of(&format!("{folder}{stem}{extension}")).hash();
+        let number = self.next.entry(base).or_insert(2);
         loop {
             let path = format!("{folder}{stem} ({number}){extension}");
             *number += 1;
-            key.set(&path);
-            let hash = key.hash();
+            let key = keys.of(&path);
+            let (hash, whole) = (key.hash(), key.whole_hash());
             let taken = |hash| self.claims.has(hash) || self.given.contains(&hash);
             let busy = taken(hash)
-                || self.claims.give_way(&mut key)
-                || taken(key.part_hash())
-                || key.whole_hash().is_some_and(taken);
+                || whole.is_some_and(taken)
+                || taken(keys.part_hash(&path))
+                || self.claims.give_way(&mut keys, &path);
             if !busy {
                 self.given.insert(hash);
                 return path;
@@ -192,7 +202,8 @@ impl Names<'_> {
     }
 }
 
-/// Multiplies and folds, eight bytes at a time: fast, and even enough for [`Claims`].
+/// Multiplies and folds, eight bytes at a time, without regard to the case of ASCII: fast, and
+/// even enough for [`Claims`].
 fn hash(bytes: &[u8]) -> u64 {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
     let mix = |hash: u64, word: u64| {
@@ -203,6 +214,36 @@ fn hash(bytes: &[u8]) -> u64 {
     let mut last = [0; 8];
     last[..rest.len()].copy_from_slice(rest);
     let start = 0x243f_6a88_85a3_08d3 ^ bytes.len() as u64;
-    let hash = words.iter().fold(start, |hash, word| mix(hash, u64::from_le_bytes(*word)));
-    mix(mix(hash, u64::from_le_bytes(last)), FACTOR)
+    let hash = words.iter().fold(start, |hash, word| mix(hash, lower(*word)));
+    mix(mix(hash, lower(last)), FACTOR)
+}
+
+/// Eight bytes, ASCII letters among them in lower case.
+fn lower(word: [u8; 8]) -> u64 {
+    const EVERY: u64 = 0x0101_0101_0101_0101;
+    let word = u64::from_le_bytes(word);
+    // In each byte's highest bit: whether its lower seven are `A` or more, and more than `Z`.
+    let seven = word & (0x7f * EVERY);
+    let from_a = seven + (0x80 - u64::from(b'A')) * EVERY;
+    let beyond_z = seven + (0x7f - u64::from(b'Z')) * EVERY;
+    let upper = from_a & !beyond_z & !word & (0x80 * EVERY);
+    word | upper >> 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lower;
+
+    #[test]
+    fn only_ascii_letters_change_their_case() {
+        for byte in 0..=255u8 {
+            for place in 0..8 {
+                let mut word = [0xff; 8];
+                word[place] = byte;
+                let mut want = word;
+                want.make_ascii_lowercase();
+                assert_eq!(lower(word), u64::from_le_bytes(want));
+            }
+        }
+    }
 }
