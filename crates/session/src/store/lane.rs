@@ -1,0 +1,223 @@
+//! The threads: a queue each, and what is done with what comes out of it.
+
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, TryRecvError};
+use toubkal_core::engine::{Done, StoreError, StoreErrorKind};
+use toubkal_wire::layout::{BLOCK_BYTES, Block};
+
+use super::disk::{Disk, Result2, fault};
+use super::gather::Gather;
+use super::hot::Hot;
+use super::verifier::{Sum, block_sum};
+use super::{Answer, Buffer, Pool, Reply, Task};
+
+/// Bytes read at once when a piece is checked: 1 MiB, a whole number of blocks.
+const READ_BYTES: u32 = 1024 * 1024;
+
+/// A task and the torrent that it is for.
+pub(super) type Order = (Arc<Disk>, Task);
+
+/// The thread for blocks: all jobs of some of the pieces.
+pub(super) struct Lane {
+    inbox: Receiver<Order>,
+    answer: Answer,
+    hot: Hot,
+    gather: Gather,
+    scratch: Vec<u8>,
+}
+
+impl Lane {
+    pub(super) fn new(inbox: Receiver<Order>, answer: Answer) -> Self {
+        let (hot, gather) = (Hot::default(), Gather::default());
+        Self { inbox, answer, hot, gather, scratch: Vec::new() }
+    }
+
+    /// Works until nobody can send any more. Whatever waits in the queue is done together.
+    pub(super) fn run(mut self) {
+        while let Ok((disk, task)) = self.inbox.recv() {
+            self.carry_out(disk, task);
+            while let Ok((disk, task)) = self.inbox.try_recv() {
+                self.carry_out(disk, task);
+                if self.gather.is_full() {
+                    self.flush();
+                }
+            }
+            self.flush();
+        }
+    }
+
+    fn carry_out(&mut self, disk: Arc<Disk>, task: Task) {
+        match task {
+            Task::Write { job, block, buffer, digest, .. } => {
+                assert_eq!(buffer.len(), block.length as usize, "a block is as long as it says");
+                if digest {
+                    self.hot.feed(disk.torrent, disk.files.verifier(), block, &buffer);
+                }
+                self.gather.push(disk, job, block, buffer);
+            }
+            Task::Verify { job, piece, hashed, .. } => {
+                self.settle(&disk, piece);
+                let sum = self.hot.take(disk.torrent, piece, hashed);
+                let result = check(&disk, piece, sum.map(|sum| (sum, hashed)), &mut self.scratch);
+                let result = result.and_then(|good| match good {
+                    true => Ok(Done::Good),
+                    false => digests(&disk, piece, &mut self.scratch).map(Done::Bad),
+                });
+                (self.answer)(Reply::Job { job, result, buffer: None });
+            }
+            Task::Digest { job, piece, .. } => {
+                self.settle(&disk, piece);
+                let result = digests(&disk, piece, &mut self.scratch).map(Done::Digests);
+                (self.answer)(Reply::Job { job, result, buffer: None });
+            }
+            Task::Unhash { piece, .. } => self.hot.forget(disk.torrent, piece),
+            Task::Release { .. } => {
+                self.flush();
+                self.hot.forget_all(disk.torrent);
+                disk.leave();
+            }
+            _ => unreachable!("lanes get what is of one piece"),
+        }
+    }
+
+    /// Writes what is about to be read.
+    fn settle(&mut self, disk: &Disk, piece: u32) {
+        if self.gather.holds(disk.torrent, piece) {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        // A hash of bytes that are not in the file would speak for them.
+        self.gather.flush(&self.answer, |torrent, piece| self.hot.forget(torrent, piece));
+    }
+}
+
+/// Whether a piece is right; `sum` is the hash of its first bytes, and how many these are.
+pub(super) fn check(
+    disk: &Disk,
+    piece: u32,
+    sum: Option<(Sum, u32)>,
+    scratch: &mut Vec<u8>,
+) -> Result2<bool> {
+    let verifier = disk.files.verifier();
+    let (mut sum, from) = sum.unwrap_or_else(|| (verifier.start(), 0));
+    let mut whole = true;
+    each_part(disk, piece, from, scratch, |bytes, there| {
+        whole &= there;
+        if whole {
+            sum.update(bytes);
+        }
+        whole
+    })?;
+    // Zeros that stand for bytes which are nowhere must not pass for them.
+    Ok(whole && verifier.accepts(piece, sum))
+}
+
+/// The SHA-1 of each block of a piece as it lies on the disk.
+fn digests(disk: &Disk, piece: u32, scratch: &mut Vec<u8>) -> Result2<Vec<[u8; 20]>> {
+    let mut sums = Vec::with_capacity(disk.files.layout().blocks(piece) as usize);
+    each_part(disk, piece, 0, scratch, |bytes, _| {
+        sums.extend(bytes.chunks(BLOCK_BYTES as usize).map(block_sum));
+        true
+    })?;
+    Ok(sums)
+}
+
+/// Reads a piece in parts, as long as `then` wants more; it is told whether all was there.
+fn each_part(
+    disk: &Disk,
+    piece: u32,
+    from: u32,
+    scratch: &mut Vec<u8>,
+    mut then: impl FnMut(&[u8], bool) -> bool,
+) -> Result2<()> {
+    let size = disk.files.layout().piece_size(piece);
+    let mut begin = from;
+    while begin < size {
+        let length = READ_BYTES.min(size - begin);
+        if scratch.len() < length as usize {
+            scratch.resize(length as usize, 0);
+        }
+        let bytes = &mut scratch[..length as usize];
+        let got = disk.read(Block { piece, begin, length }, bytes)?;
+        if !then(bytes, got.short.is_none()) {
+            break;
+        }
+        begin += length;
+    }
+    Ok(())
+}
+
+/// A thread for blocks that peers want.
+pub(super) fn serve(inbox: &Receiver<Order>, answer: &Answer, pool: &Pool) {
+    let mut scratch = Vec::new();
+    while let Ok((disk, task)) = inbox.recv() {
+        let Task::Read { link, block, .. } = task else { unreachable!("readers only read") };
+        let result = read(&disk, block, pool, &mut scratch);
+        answer(Reply::Read { link, block, result });
+    }
+}
+
+fn read(disk: &Disk, block: Block, pool: &Pool, scratch: &mut Vec<u8>) -> Result2<Buffer> {
+    let mut buffer = pool.lend(block.length as usize);
+    let got = disk.read(block, &mut buffer)?;
+    if let Some(file) = got.short {
+        return Err(fault(file)(StoreErrorKind::Changed));
+    }
+    // Somebody wrote to a file that was complete. It may be the same bytes: only then they leave.
+    if let Some(file) = got.touched
+        && !check(disk, block.piece, None, scratch)?
+    {
+        return Err(fault(file)(StoreErrorKind::Changed));
+    }
+    Ok(buffer)
+}
+
+/// The thread for what is slow and of no piece.
+pub(super) fn chores(inbox: &Receiver<Order>, answer: &Answer) {
+    let reply = |job, result| answer(Reply::Job { job, result, buffer: None });
+    let mut next = inbox.recv().ok();
+    while let Some((disk, task)) = next.take() {
+        match task {
+            Task::Open { job, wanted, .. } => reply(job, disk.open(&wanted)),
+            Task::Reclaim { job, file, .. } => reply(job, disk.reclaim(file)),
+            Task::Sync { job, .. } => reply(job, disk.sync()),
+            Task::Release { .. } => disk.leave(),
+            Task::Finish { job, file, .. } => {
+                let (mut jobs, mut files) = (vec![job], vec![file]);
+                next = more_to_finish(inbox, &disk, &mut jobs, &mut files);
+                for (job, result) in jobs.into_iter().zip(disk.finish(&files)) {
+                    reply(job, result);
+                }
+            }
+            _ => unreachable!("chores are of no piece"),
+        }
+        next = next.or_else(|| inbox.recv().ok());
+    }
+}
+
+/// Takes the files of the same torrent that are to be finished too; gives the next other order.
+fn more_to_finish(
+    inbox: &Receiver<Order>,
+    disk: &Arc<Disk>,
+    jobs: &mut Vec<toubkal_core::engine::JobId>,
+    files: &mut Vec<u32>,
+) -> Option<Order> {
+    loop {
+        match inbox.try_recv() {
+            Ok((other, Task::Finish { job, file, .. })) if Arc::ptr_eq(&other, disk) => {
+                jobs.push(job);
+                files.push(file);
+            }
+            Ok(order) => return Some(order),
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => return None,
+        }
+    }
+}
+
+/// What a task is answered that comes for a torrent nobody told of.
+pub(super) fn unknown() -> StoreError {
+    StoreError { kind: StoreErrorKind::Missing, file: None }
+}

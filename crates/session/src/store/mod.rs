@@ -1,0 +1,225 @@
+//! The store: threads that hash, write, read and rename the files of torrents.
+//!
+//! Jobs of one piece go to one lane (a thread with a queue), so they are done in the order they
+//! were given and the running hash of a piece needs no lock. Blocks for peers are read on lanes
+//! of their own, so no upload waits behind writes. What is slow and of no piece (looking into a
+//! folder, syncing, renaming) has a lane of its own too, so no write waits for a disk's sync.
+
+mod buffer;
+mod chores;
+mod disk;
+mod files;
+mod gather;
+mod handles;
+mod hot;
+mod lane;
+mod lock;
+mod open;
+mod rw;
+#[cfg(test)]
+mod tests;
+mod verifier;
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Sender, unbounded};
+use toubkal_core::engine::{Done, JobId, LinkId, StoreError, TorrentId};
+use toubkal_wire::layout::Block;
+
+pub(crate) use buffer::{BUFFER_BYTES_MAX, Buffer, Pool};
+use disk::Disk;
+pub(crate) use files::Parts;
+pub use files::TorrentFiles;
+use handles::Handles;
+use lane::{Lane, Order};
+pub use verifier::Verifier;
+
+/// Bytes of buffers for reads that are kept to be used again; the engine bounds how many are out.
+const READ_BYTES_KEPT: usize = 8 * 1024 * 1024;
+
+/// Work for the store. See [`toubkal_core::engine::Action`] for what each means.
+#[derive(Debug)]
+pub(crate) enum Task {
+    Open { job: JobId, torrent: TorrentId, wanted: Arc<[bool]> },
+    Write { job: JobId, torrent: TorrentId, block: Block, buffer: Buffer, digest: bool },
+    Verify { job: JobId, torrent: TorrentId, piece: u32, hashed: u32 },
+    Digest { job: JobId, torrent: TorrentId, piece: u32 },
+    Unhash { torrent: TorrentId, piece: u32 },
+    Reclaim { job: JobId, torrent: TorrentId, file: u32 },
+    Finish { job: JobId, torrent: TorrentId, file: u32 },
+    Sync { job: JobId, torrent: TorrentId },
+    Release { torrent: TorrentId },
+    Read { link: LinkId, torrent: TorrentId, block: Block },
+}
+
+/// An answer. Every task with a job, and every read, gets exactly one.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    /// A job is over; a write gives its buffer back, also when it failed.
+    Job { job: JobId, result: Result<Done, StoreError>, buffer: Option<Buffer> },
+    /// A block for a peer.
+    Read { link: LinkId, block: Block, result: Result<Buffer, StoreError> },
+}
+
+/// How answers leave: called on the store's threads, must not block.
+type Answer = Arc<dyn Fn(Reply) + Send + Sync>;
+
+/// The handle to the threads. Dropping it ends them after what is queued.
+#[derive(Debug)]
+pub(crate) struct Store {
+    torrents: Mutex<HashMap<TorrentId, Arc<Disk>>>,
+    handles: Arc<Handles>,
+    answer: Unseen<Answer>,
+    lanes: Vec<Sender<Order>>,
+    readers: Option<Sender<Order>>,
+    chores: Option<Sender<Order>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Store {
+    /// Starts `workers` lanes for blocks (at least 1), as many for reads, and one for chores.
+    ///
+    /// `reply` is called on these threads, and must not block.
+    pub(crate) fn start(workers: usize, reply: impl Fn(Reply) + Send + Sync + 'static) -> Self {
+        let answer: Answer = Arc::new(reply);
+        let mut threads = Vec::new();
+        let mut lanes = Vec::new();
+        let (readers, reads) = unbounded();
+        let (chores, slow) = unbounded();
+        let pool = Pool::new(READ_BYTES_KEPT);
+        for _ in 0..workers.max(1) {
+            let (lane, inbox) = unbounded();
+            lanes.push(lane);
+            let lane = Lane::new(inbox, Arc::clone(&answer));
+            threads.push(spawn("store", move || lane.run()));
+            let (reads, answer, pool) = (reads.clone(), Arc::clone(&answer), pool.clone());
+            threads.push(spawn("store-read", move || lane::serve(&reads, &answer, &pool)));
+        }
+        let done = Arc::clone(&answer);
+        threads.push(spawn("store-chores", move || lane::chores(&slow, &done)));
+        Self {
+            torrents: Mutex::default(),
+            handles: Arc::new(Handles::new()),
+            answer: Unseen(answer),
+            lanes,
+            readers: Some(readers),
+            chores: Some(chores),
+            threads,
+        }
+    }
+
+    /// Tells where the files of a torrent are; before its first task.
+    pub(crate) fn add(&self, torrent: TorrentId, files: Arc<TorrentFiles>) {
+        let disk = Arc::new(Disk::new(torrent, files, Arc::clone(&self.handles)));
+        self.torrents.lock().unwrap_or_else(PoisonError::into_inner).insert(torrent, disk);
+    }
+
+    /// Forgets a torrent that was released. A release alone only closes its files.
+    pub(crate) fn remove(&self, torrent: TorrentId) {
+        self.torrents.lock().unwrap_or_else(PoisonError::into_inner).remove(&torrent);
+    }
+
+    /// Queues a task; never blocks. The engine bounds how many are under way.
+    pub(crate) fn submit(&self, task: Task) {
+        let disk = {
+            let torrents = self.torrents.lock().unwrap_or_else(PoisonError::into_inner);
+            torrents.get(&task.torrent()).cloned()
+        };
+        let Some(disk) = disk else { return task.refuse(&*self.answer.0) };
+        match &task {
+            Task::Release { torrent } => self.release(&disk, *torrent),
+            Task::Read { .. } => send(self.readers.as_ref(), disk, task),
+            Task::Write { block: Block { piece, .. }, .. }
+            | Task::Verify { piece, .. }
+            | Task::Digest { piece, .. }
+            | Task::Unhash { piece, .. } => {
+                let lane = (disk.torrent.index() + *piece as usize) % self.lanes.len();
+                send(self.lanes.get(lane), disk, task);
+            }
+            Task::Open { .. } | Task::Reclaim { .. } | Task::Finish { .. } | Task::Sync { .. } => {
+                send(self.chores.as_ref(), disk, task);
+            }
+        }
+    }
+
+    /// Every lane comes to the release after what it has queued; the last one closes the files.
+    fn release(&self, disk: &Arc<Disk>, torrent: TorrentId) {
+        disk.leaving.fetch_add(self.lanes.len() + 1, Ordering::AcqRel);
+        for lane in self.lanes.iter().chain(&self.chores) {
+            send(Some(lane), Arc::clone(disk), Task::Release { torrent });
+        }
+    }
+
+    /// Finishes what is queued, and ends the threads.
+    pub(crate) fn stop(self) {}
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.lanes.clear();
+        self.readers = None;
+        self.chores = None;
+        for thread in self.threads.drain(..) {
+            // A panic there was told of there.
+            _ = thread.join();
+        }
+    }
+}
+
+impl Task {
+    fn torrent(&self) -> TorrentId {
+        match self {
+            Self::Open { torrent, .. }
+            | Self::Write { torrent, .. }
+            | Self::Verify { torrent, .. }
+            | Self::Digest { torrent, .. }
+            | Self::Unhash { torrent, .. }
+            | Self::Reclaim { torrent, .. }
+            | Self::Finish { torrent, .. }
+            | Self::Sync { torrent, .. }
+            | Self::Release { torrent }
+            | Self::Read { torrent, .. } => *torrent,
+        }
+    }
+
+    /// Answers a task of a torrent that is not there.
+    fn refuse(self, answer: &dyn Fn(Reply)) {
+        let error = lane::unknown();
+        let (job, buffer) = match self {
+            Self::Unhash { .. } | Self::Release { .. } => return,
+            Self::Read { link, block, .. } => {
+                return answer(Reply::Read { link, block, result: Err(error) });
+            }
+            Self::Write { job, buffer, .. } => (job, Some(buffer)),
+            Self::Open { job, .. }
+            | Self::Verify { job, .. }
+            | Self::Digest { job, .. }
+            | Self::Reclaim { job, .. }
+            | Self::Finish { job, .. }
+            | Self::Sync { job, .. } => (job, None),
+        };
+        answer(Reply::Job { job, result: Err(error), buffer });
+    }
+}
+
+/// Something without a text of its own.
+struct Unseen<T>(T);
+
+impl<T> std::fmt::Debug for Unseen<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("..")
+    }
+}
+
+fn send(lane: Option<&Sender<Order>>, disk: Arc<Disk>, task: Task) {
+    let lane = lane.expect("lanes are there until the store is dropped");
+    lane.send((disk, task)).expect("a lane ends after the last sender");
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+    let thread = std::thread::Builder::new().name(name.into());
+    thread.spawn(run).expect("the system has room for a few threads")
+}
