@@ -20,6 +20,8 @@ Usage: cargo xtask <command>
   test --list
              The steps of `test`, in order.
   tidy       Sizes of files and functions, walls between modules, banned words.
+  bench-get [--rounds N] [--size MiB] [--to FOLDER]
+             Toubkal and libtorrent as leechers of the same seed, in turn.
   tools      Installs what the interop tests need, and nothing else.
   help       This text.
 ";
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         "test" => test::run(rest),
         "tidy" => tidy::run().map(|note| println!("tidy: {note}")),
         "tools" => tools::install().map(|note| println!("tools: {note}")),
+        "bench-get" => bench_get(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             Ok(())
@@ -47,4 +50,22 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Builds what is measured as users get it, and measures it.
+fn bench_get(args: &[String]) -> Result<(), String> {
+    tools::install()?;
+    let mut build = shell::cargo(["build", "--release", "--quiet", "--package", "toubkal"]);
+    let mut bench = shell::cargo(["run", "--release", "--quiet", "--package", "toubkal-interop"]);
+    bench.args(["--bin", "bench-get", "--"]).args(args);
+    let mut bench = steps::in_own_user_space(&bench);
+    bench.env("TOUBKAL", shell::target_dir().join("release/toubkal"));
+    for step in [&mut build, &mut bench] {
+        let status =
+            step.status().map_err(|e| format!("{} did not start: {e}", shell::show(step)))?;
+        if !status.success() {
+            return Err(format!("{} failed ({status})", shell::show(step)));
+        }
+    }
+    Ok(())
 }

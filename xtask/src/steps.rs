@@ -65,13 +65,8 @@ fn no_std(_: &Options, log: &Log) -> Result<Done, String> {
 }
 
 fn unit(options: &Options, log: &Log) -> Result<Done, String> {
-    let everything = ["--workspace", "--exclude", "toubkal-interop"];
-    let mut run = if nextest() {
-        cargo(["nextest", "run", "--no-fail-fast"])
-    } else {
-        cargo(["test", "--no-fail-fast", "--lib", "--bins", "--tests"])
-    };
-    logged(run.args(everything).args(&options.filters), log)?;
+    let mut run = tests(&["--workspace", "--exclude", "toubkal-interop"], &[], options);
+    logged(&mut run, log)?;
     Ok(Done::Passed(log.tests()))
 }
 
@@ -88,15 +83,29 @@ fn doc(_: &Options, log: &Log) -> Result<Done, String> {
 
 fn interop(options: &Options, log: &Log) -> Result<Done, String> {
     logged(&mut cargo(["build", "--package", "toubkal", "--quiet"]), log)?;
-    let test = if nextest() {
-        cargo(["nextest", "run", "--no-fail-fast", "--package", "toubkal-interop"])
-    } else {
-        cargo(["test", "--no-fail-fast", "--tests", "--package", "toubkal-interop"])
-    };
+    // More tests at once than cores: most of the time they wait for Transmission, which lets
+    // nobody in for its first ten seconds.
+    let test = tests(&["--package", "toubkal-interop"], &["--test-threads", "4"], options);
     let mut test = in_own_user_space(&test);
     test.env("TOUBKAL", target_dir().join("debug/toubkal"));
-    logged(test.args(&options.filters), log)?;
+    logged(&mut test, log)?;
     Ok(Done::Passed(log.tests()))
+}
+
+/// Runs tests by nextest where it is there; `cargo test` does as well.
+fn tests(packages: &[&str], runner: &[&str], options: &Options) -> Command {
+    let nextest = output(&mut cargo(["nextest", "--version"])).is_some();
+    let mut run = if nextest {
+        cargo(["nextest", "run", "--no-fail-fast"])
+    } else {
+        cargo(["test", "--no-fail-fast", "--lib", "--bins", "--tests"])
+    };
+    run.args(packages);
+    if !nextest {
+        run.arg("--");
+    }
+    run.args(runner).args(&options.filters);
+    run
 }
 
 fn deny(_: &Options, log: &Log) -> Result<Done, String> {
@@ -108,13 +117,8 @@ fn deny(_: &Options, log: &Log) -> Result<Done, String> {
     passed()
 }
 
-/// True when cargo-nextest is there; `cargo test` does as well.
-fn nextest() -> bool {
-    output(&mut cargo(["nextest", "--version"])).is_some()
-}
-
 /// Each interop test makes network namespaces. Who is not root may do so in a user namespace.
-fn in_own_user_space(inner: &Command) -> Command {
+pub(crate) fn in_own_user_space(inner: &Command) -> Command {
     let root_already = output(&mut command("id", ["-u"])).is_some_and(|id| id == "0");
     let mut outer = if root_already {
         command(inner.get_program(), [])

@@ -1,8 +1,9 @@
 //! Folders of files with a torrent, and the comparison of what arrived with what was sent.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{BufReader, BufWriter, Read, Write};
+use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use sha1::{Digest, Sha1};
@@ -17,6 +18,7 @@ pub struct Content {
     piece_length: usize,
     /// Paths from the top folder, in the order of the torrent; empty for a single file.
     files: Vec<(String, u64)>,
+    info: OnceCell<Vec<u8>>,
 }
 
 /// The files of a folder: sizes in bytes by path.
@@ -30,7 +32,18 @@ impl Content {
     /// When the file cannot be written.
     #[must_use]
     pub fn single(name: &str, size: u64) -> Content {
-        Content::with(name, 256 * 1024, &[("", size)])
+        Content::single_in(&std::env::temp_dir(), name, size)
+    }
+
+    /// One file, kept under a folder that is there already.
+    ///
+    /// # Panics
+    ///
+    /// When the file cannot be written.
+    #[must_use]
+    pub fn single_in(folder: &Path, name: &str, size: u64) -> Content {
+        let piece_length = if size < 100_000_000 { 256 * 1024 } else { 1024 * 1024 };
+        Content::with(folder, name, piece_length, &[("", size)])
     }
 
     /// A folder whose files share pieces: nested folders, empty files first, in the middle and
@@ -54,11 +67,35 @@ impl Content {
             ("雪/山.mkv", 1_234_567),
             ("~ empty last", 0),
         ];
-        Content::with(name, 64 * 1024, &files)
+        Content::with(&std::env::temp_dir(), name, 64 * 1024, &files)
     }
 
-    fn with(name: &str, piece_length: usize, files: &[(&str, u64)]) -> Content {
-        let folder = tempfile::tempdir().expect("the temporary folder is writable");
+    /// A folder like that of [`Content::tree`], with some tens of megabytes.
+    ///
+    /// # Panics
+    ///
+    /// When the files cannot be written.
+    #[must_use]
+    pub fn large_tree(name: &str) -> Content {
+        let files = [
+            ("empty first", 0),
+            ("one/1.bin", 9_999_999),
+            ("one/2.bin", 12_345_678),
+            ("two/1.bin", 1),
+            ("two/2.bin", 17_000_001),
+            ("two/empty last", 0),
+        ];
+        Content::with(&std::env::temp_dir(), name, 128 * 1024, &files)
+    }
+
+    /// The bytes of all files.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.files.iter().map(|(_, size)| size).sum()
+    }
+
+    fn with(folder: &Path, name: &str, piece_length: usize, files: &[(&str, u64)]) -> Content {
+        let folder = tempfile::tempdir_in(folder).expect("the temporary folder is writable");
         let top = folder.path().join(name);
         for (path, size) in files {
             let path = if path.is_empty() { top.clone() } else { top.join(path) };
@@ -67,7 +104,7 @@ impl Content {
                 .unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()));
         }
         let files = files.iter().map(|&(path, size)| (path.to_owned(), size)).collect();
-        Content { folder, name: name.to_owned(), piece_length, files }
+        Content { folder, name: name.to_owned(), piece_length, files, info: OnceCell::new() }
     }
 
     /// The folder that holds the content under its name.
@@ -95,7 +132,11 @@ impl Content {
     }
 
     /// BEP 3: the info dictionary, whose pieces lie over the files in a row.
-    fn info(&self) -> Vec<u8> {
+    fn info(&self) -> &[u8] {
+        self.info.get_or_init(|| self.make_info())
+    }
+
+    fn make_info(&self) -> Vec<u8> {
         let mut info = vec![b'd'];
         let single = self.files[0].0.is_empty();
         if single {
@@ -172,10 +213,13 @@ fn number(out: &mut Vec<u8>, number: u64) {
 
 /// Writes bytes that look random and are the same in every run.
 fn write_noise(path: &Path, size: u64) -> std::io::Result<()> {
-    let mut state = path.as_os_str().as_encoded_bytes().iter().rev().take(8).fold(
-        0x9e37_79b9_7f4a_7c15,
-        |state: u64, byte| state.rotate_left(8) ^ u64::from(*byte),
-    );
+    let mut state = path
+        .as_os_str()
+        .as_encoded_bytes()
+        .iter()
+        .rev()
+        .take(8)
+        .fold(0x9e37_79b9_7f4a_7c15, |state: u64, byte| state.rotate_left(8) ^ u64::from(*byte));
     let mut file = BufWriter::new(File::create(path)?);
     let mut left = size;
     while left > 0 {
@@ -196,14 +240,11 @@ fn files_of(top: &Path) -> Files {
     let mut files = Files::new();
     let mut open = vec![top.to_path_buf()];
     while let Some(path) = open.pop() {
-        let entries = match fs::read_dir(&path) {
-            Ok(entries) => entries,
-            Err(_) => {
-                let size = fs::metadata(&path).map_or(0, |metadata| metadata.len());
-                let inside = path.strip_prefix(top).expect("it was found under the top");
-                files.insert(inside.to_path_buf(), size);
-                continue;
-            }
+        let Ok(entries) = fs::read_dir(&path) else {
+            let size = fs::metadata(&path).map_or(0, |metadata| metadata.len());
+            let inside = path.strip_prefix(top).expect("it was found under the top");
+            files.insert(inside.to_path_buf(), size);
+            continue;
         };
         open.extend(entries.map(|entry| entry.expect("a folder of ours is readable").path()));
     }
@@ -213,11 +254,23 @@ fn files_of(top: &Path) -> Files {
 /// The offset of the first byte that differs, in two files of one size.
 fn first_difference(one: &Path, other: &Path) -> Option<u64> {
     // The path of the only file of a single-file torrent is empty.
-    let read = |path: &Path| {
+    let open = |path: &Path| {
         let path: PathBuf = path.components().collect();
-        let file = File::open(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        BufReader::with_capacity(1 << 20, file).bytes().map(|byte| byte.expect("readable"))
+        File::open(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
     };
-    let same = read(one).zip(read(other)).position(|(one, other)| one != other);
-    same.map(|at| at as u64)
+    let (mut one, mut other) = (open(one), open(other));
+    let (mut left, mut right) = (vec![0; 1 << 18], vec![0; 1 << 18]);
+    let mut at = 0;
+    loop {
+        let length = one.read(&mut left).expect("a file of ours is readable");
+        other.read_exact(&mut right[..length]).expect("the files have one size");
+        if left[..length] != right[..length] {
+            let same = left.iter().zip(&right).take_while(|(left, right)| left == right);
+            return Some(at + same.count() as u64);
+        }
+        if length == 0 {
+            return None;
+        }
+        at += length as u64;
+    }
 }

@@ -1,9 +1,10 @@
 """libtorrent as a seed or a leecher.
 
-libtorrent_peer.py seed|get TORRENT FOLDER ADDRESS:PORT COMPLETE [PEER:PORT]...
+libtorrent_peer.py seed|get TORRENT FOLDER ADDRESS:PORT COMPLETE UPLOAD_LIMIT [PEER:PORT]...
 
 It runs until it is told to end. When it has everything, and all of it is on disk, it writes
-the file COMPLETE, which holds the seconds since the torrent was added.
+the file COMPLETE, which holds the seconds since the torrent was added. The limit is in bytes a
+second, 0 for none.
 """
 
 import os
@@ -19,8 +20,8 @@ def address(text):
     return ip.strip("[]"), int(port)
 
 
-def session(listen):
-    settings = lt.default_settings()
+def session(role, listen):
+    settings = lt.high_performance_seed() if role == "seed" else lt.default_settings()
     settings.update(
         listen_interfaces=listen,
         outgoing_interfaces=address(listen)[0],
@@ -32,6 +33,10 @@ def session(listen):
         enable_outgoing_utp=False,
         in_enc_policy=2,
         out_enc_policy=2,
+        aio_threads=4,
+        max_allowed_in_request_queue=2000,
+        max_out_request_queue=2000,
+        send_buffer_watermark=8 << 20,
         allow_multiple_connections_per_ip=True,
         alert_mask=lt.alert.category_t.status_notification
         | lt.alert.category_t.error_notification
@@ -40,14 +45,16 @@ def session(listen):
     return lt.session(settings)
 
 
-def run(role, torrent, folder, listen, complete, *peers):
+def run(role, torrent, folder, listen, complete, upload_limit, *peers):
     ending = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ending.append(True))
-    here = session(listen)
+    here = session(role, listen)
     params = lt.add_torrent_params()
     params.ti = lt.torrent_info(torrent)
     params.save_path = folder
+    # The limit of a session does not hold for peers on its own network.
+    params.upload_limit = int(upload_limit) or -1
     if role == "seed":
         params.flags |= lt.torrent_flags.seed_mode
     params.flags &= ~lt.torrent_flags.auto_managed

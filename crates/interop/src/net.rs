@@ -22,6 +22,8 @@ type Job = Box<dyn FnOnce() + Send>;
 pub struct Network {
     switch: Host,
     hosts: Cell<u8>,
+    /// There is no switch but one machine, with an address for each host.
+    loopback: bool,
 }
 
 impl Network {
@@ -43,7 +45,20 @@ impl Network {
             switch.v4(),
             switch.v6(),
         ));
-        Network { switch, hosts: Cell::new(0) }
+        Network { switch, hosts: Cell::new(0), loopback: false }
+    }
+
+    /// One machine instead of several: the hosts are addresses of its loopback device, which is
+    /// the fastest network there is.
+    ///
+    /// # Panics
+    ///
+    /// When this process may not make network namespaces.
+    #[must_use]
+    pub fn loopback() -> Network {
+        let switch = Host::bare(254);
+        switch.ip(&format!("link set lo up\naddr add {}/32 dev lo\n", switch.v4()));
+        Network { switch, hosts: Cell::new(0), loopback: true }
     }
 
     /// Begins the description of a peer on a new host.
@@ -55,7 +70,7 @@ impl Network {
     /// Starts a tracker, opentracker, on a new host, for this content only.
     #[must_use]
     pub fn tracker(&self, content: &Content) -> Tracker {
-        Tracker::start(self, content)
+        Tracker::opentracker(self, content)
     }
 
     /// A new host on the switch.
@@ -64,6 +79,20 @@ impl Network {
         let number = self.hosts.get() + 1;
         assert!(number < 254, "a network has room for 253 hosts");
         self.hosts.set(number);
+        if self.loopback { self.address(number) } else { self.join(number) }
+    }
+
+    /// One more address of the only machine.
+    fn address(&self, number: u8) -> Host {
+        let (thread, jobs) = (self.switch.thread, self.switch.jobs.clone());
+        let host = Host { number, thread, jobs };
+        let (v4, v6) = (host.v4(), host.v6());
+        host.ip(&format!("addr add {v4}/32 dev lo\naddr add {v6}/128 dev lo nodad\n"));
+        host
+    }
+
+    /// A machine with a cable to the switch.
+    fn join(&self, number: u8) -> Host {
         let host = Host::bare(number);
         self.switch.ip(&format!(
             "link add port{number} type veth peer name eth0 netns {}\n\
@@ -101,22 +130,6 @@ pub struct Host {
 }
 
 impl Host {
-    /// A host that is joined to nothing, with its addresses on the loopback device, for
-    /// programs that only talk to each other.
-    ///
-    /// # Panics
-    ///
-    /// When this process may not make network namespaces.
-    #[must_use]
-    pub fn alone() -> Host {
-        let host = Host::bare(1);
-        let (v4, v6) = (host.v4(), host.v6());
-        host.ip(&format!(
-            "link set lo up\naddr add {v4}/24 dev lo\naddr add {v6}/64 dev lo nodad\n"
-        ));
-        host
-    }
-
     fn bare(number: u8) -> Host {
         let (jobs, queue) = mpsc::channel::<Job>();
         let (ready, started) = mpsc::channel();

@@ -23,6 +23,9 @@ pub struct Start<'a> {
     trackers: Vec<String>,
     v6: bool,
     keep: bool,
+    up_limit: Option<u32>,
+    again: Option<TempDir>,
+    under: PathBuf,
     options: Vec<String>,
 }
 
@@ -39,8 +42,19 @@ pub struct Peer {
 
 impl<'a> Start<'a> {
     pub(crate) fn new(net: &'a Network, client: Client, content: &'a Content) -> Start<'a> {
-        let (peers, trackers, options) = (Vec::new(), Vec::new(), Vec::new());
-        Start { net, client, content, peers, trackers, v6: false, keep: false, options }
+        Start {
+            net,
+            client,
+            content,
+            peers: Vec::new(),
+            trackers: Vec::new(),
+            v6: false,
+            keep: false,
+            up_limit: None,
+            again: None,
+            under: std::env::temp_dir(),
+            options: Vec::new(),
+        }
     }
 
     /// Tells it to connect to a peer. Only libtorrent and Toubkal can be told.
@@ -69,6 +83,28 @@ impl<'a> Start<'a> {
     #[must_use]
     pub fn keep_seeding(mut self) -> Start<'a> {
         self.keep = true;
+        self
+    }
+
+    /// Lets it upload no more than so many bytes a second.
+    #[must_use]
+    pub fn up_limit(mut self, bytes: u32) -> Start<'a> {
+        self.up_limit = Some(bytes);
+        self
+    }
+
+    /// Gives it the folder of a peer that has ended.
+    #[must_use]
+    pub fn after(mut self, mut peer: Peer) -> Start<'a> {
+        peer.kill();
+        self.again = Some(peer.folder);
+        self
+    }
+
+    /// Puts its files under this folder, which is there already.
+    #[must_use]
+    pub fn under(mut self, folder: &Path) -> Start<'a> {
+        self.under = folder.to_path_buf();
         self
     }
 
@@ -115,7 +151,8 @@ impl<'a> Start<'a> {
         let host = self.net.host();
         let ip = if self.v6 { host.v6() } else { host.v4() };
         let listen = SocketAddr::new(ip, PORT);
-        let folder = tempfile::tempdir().expect("the temporary folder is writable");
+        let new = || tempfile::tempdir_in(&self.under).expect("the temporary folder is writable");
+        let folder = self.again.unwrap_or_else(new);
         let (home, data) = (folder.path().join("home"), folder.path().join("data"));
         fs::create_dir_all(&home).expect("a new folder is writable");
         fs::create_dir_all(&data).expect("a new folder is writable");
@@ -135,6 +172,7 @@ impl<'a> Start<'a> {
             peers: self.peers,
             seed,
             keep: self.keep,
+            up_limit: self.up_limit,
             options: self.options,
         };
         let process = Process::start(&host, self.client.command(&job), &job.log);
@@ -181,6 +219,20 @@ impl Peer {
     fn until_it_listens(&mut self, net: &Network) {
         let listen = self.listen;
         self.process.until("it listens", || net.connects(listen));
+    }
+
+    /// Seconds from the start of the transfer until it had everything, by its own clock. Only
+    /// the driver of libtorrent tells them.
+    #[must_use]
+    pub fn seconds(&self) -> Option<f64> {
+        let text = fs::read_to_string(self.folder.path().join("home/complete")).ok()?;
+        text.trim().parse().ok()
+    }
+
+    /// True when it has everything and has said so, or has ended.
+    pub fn is_complete(&mut self) -> bool {
+        let marker = self.folder.path().join("home/complete");
+        marker.exists() || self.process.ended().is_some()
     }
 
     /// Waits until it says that it has everything.
@@ -232,9 +284,8 @@ impl Network {
     /// True when something on a host takes connections here.
     #[must_use]
     pub fn connects(&self, address: SocketAddr) -> bool {
-        self.switch().run(move || {
-            TcpStream::connect_timeout(&address, Duration::from_millis(200)).is_ok()
-        })
+        self.switch()
+            .run(move || TcpStream::connect_timeout(&address, Duration::from_millis(200)).is_ok())
     }
 
     /// The address of the test itself.

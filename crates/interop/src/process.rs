@@ -17,6 +17,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(50);
 pub struct Process {
     name: String,
     child: Child,
+    started: Instant,
     log: PathBuf,
 }
 
@@ -33,13 +34,20 @@ impl Process {
         let out = File::create(log).expect("the folder of a process is writable");
         let twin = out.try_clone().expect("a file can be opened twice");
         command.stdin(Stdio::null()).stdout(out).stderr(twin);
-        Process { name, child: host.spawn(command), log: log.to_path_buf() }
+        let started = Instant::now();
+        Process { name, child: host.spawn(command), started, log: log.to_path_buf() }
     }
 
     /// Its process id.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The time since it was started.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.started.elapsed()
     }
 
     /// What it has printed until now, as it would stand on a terminal.

@@ -2,7 +2,7 @@
 //! DHT, local discovery, peer exchange, port mapping; and so are uTP and encryption.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -35,6 +35,8 @@ pub(crate) struct Job {
     pub(crate) seed: bool,
     /// It goes on when it has everything.
     pub(crate) keep: bool,
+    /// Bytes a second that it may upload.
+    pub(crate) up_limit: Option<u32>,
     /// More words for its command line.
     pub(crate) options: Vec<String>,
     /// A file that comes to be when it has everything.
@@ -108,6 +110,9 @@ fn run_toubkal(job: &Job) -> Command {
     for peer in &job.peers {
         command.arg("--peer").arg(peer.to_string());
     }
+    if let Some(bytes) = job.up_limit {
+        command.arg("--up-limit").arg(bytes.to_string());
+    }
     if job.keep {
         command.arg("--seed");
     }
@@ -118,13 +123,17 @@ fn run_libtorrent(job: &Job) -> Command {
     let mut command = libtorrent();
     command.arg(if job.seed { "seed" } else { "get" });
     command.arg(&job.torrent).arg(&job.data).arg(job.listen.to_string()).arg(&job.complete);
+    command.arg(job.up_limit.unwrap_or(0).to_string());
     command.args(job.peers.iter().map(ToString::to_string));
     command
 }
 
 fn run_transmission(job: &Job) -> Command {
     let ip = job.listen.ip();
-    let (v4, v6) = if ip.is_ipv4() { (ip.to_string(), "::1".into()) } else { ("127.0.0.1".into(), ip.to_string()) };
+    let (v4, v6) = match ip {
+        IpAddr::V4(ip) => (ip, Ipv6Addr::LOCALHOST),
+        IpAddr::V6(ip) => (Ipv4Addr::LOCALHOST, ip),
+    };
     write(
         &job.home.join("settings.json"),
         &format!(
@@ -139,7 +148,11 @@ fn run_transmission(job: &Job) -> Command {
     let mut command = Command::new("transmission-cli");
     command.arg("--config-dir").arg(&job.home).arg("--download-dir").arg(&job.data);
     command.arg("--port").arg(job.listen.port().to_string()).arg("--no-portmap");
-    command.args(["--no-uplimit", "--no-downlimit", "--encryption-tolerated"]);
+    command.args(["--no-downlimit", "--encryption-tolerated"]);
+    match job.up_limit {
+        Some(bytes) => command.arg("--uplimit").arg((bytes / 1000).to_string()),
+        None => command.arg("--no-uplimit"),
+    };
     command.arg("--finish").arg(hook(job)).arg(&job.torrent);
     command
 }
@@ -163,6 +176,7 @@ fn run_aria2(job: &Job) -> Command {
     command.arg(format!("--listen-port={}", job.listen.port()));
     command.arg(format!("--dir={}", job.data.display()));
     command.arg(format!("--on-bt-download-complete={}", hook(job).display()));
+    command.arg(format!("--max-overall-upload-limit={}", job.up_limit.unwrap_or(0)));
     command.arg(&job.torrent);
     command
 }
@@ -182,12 +196,14 @@ fn run_rtorrent(job: &Job) -> Command {
              protocol.pex.set = no\n\
              protocol.encryption.set = none\n\
              trackers.use_udp.set = no\n\
+             throttle.global_up.max_rate.set_kb = {limit}\n\
              pieces.hash.on_completion.set = yes\n\
              directory.default.set = {data}\n\
              session.path.set = {session}\n\
              method.set_key = event.download.finished, told, \"execute2={{{hook}}}\"\n\
              schedule2 = add, 0, 0, \"load.start={torrent}\"\n",
             ip = job.listen.ip(),
+            limit = job.up_limit.unwrap_or(0) / 1000,
             port = job.listen.port(),
             data = job.data.display(),
             session = session.display(),

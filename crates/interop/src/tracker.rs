@@ -1,4 +1,4 @@
-//! opentracker, a real tracker.
+//! Trackers: opentracker, and Toubkal's own.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -7,7 +7,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::{Content, Host, Network, Process};
+use crate::{Content, Host, Network, Process, toubkal};
 
 /// A running tracker. It ends with its handle.
 pub struct Tracker {
@@ -20,22 +20,49 @@ pub struct Tracker {
 }
 
 impl Tracker {
-    pub(crate) fn start(net: &Network, content: &Content) -> Tracker {
-        let host = net.host();
-        let address = SocketAddr::new(host.v4(), 6969);
+    /// Starts opentracker on a new host, for one content only.
+    pub(crate) fn opentracker(net: &Network, content: &Content) -> Tracker {
         let folder = tempfile::tempdir().expect("the temporary folder is writable");
-        let hash = content.info_hash();
         // Debian's is built to serve only torrents that it is told of.
         let list = folder.path().join("torrents");
-        fs::write(&list, format!("{hash}\n")).expect("a new folder is writable");
+        fs::write(&list, content.info_hash() + "\n").expect("a new folder is writable");
         // It refuses to be root, and can only become another user where there are others.
         let mut command = Command::new("unshare");
         command.args(["--user", "--map-user=1000", "--map-group=1000", "--", "opentracker"]);
-        command.arg("-i").arg(host.v4().to_string()).args(["-p", "6969", "-P", "6969"]);
         command.arg("-d").arg(folder.path()).arg("-w").arg(&list);
-        let log = folder.path().join("log");
-        let mut process = Process::start(&host, command, &log);
+        Tracker::start(net, content, folder, |address| {
+            let (ip, port) = (address.ip().to_string(), address.port().to_string());
+            command.args(["-i", &ip, "-p", &port, "-P", &port]);
+            command
+        })
+    }
+
+    /// Starts Toubkal as a tracker on a new host.
+    ///
+    /// # Panics
+    ///
+    /// When it does not listen.
+    #[must_use]
+    pub fn toubkal(net: &Network, content: &Content) -> Tracker {
+        let folder = tempfile::tempdir().expect("the temporary folder is writable");
+        Tracker::start(net, content, folder, |address| {
+            let mut command = toubkal();
+            command.arg("tracker").arg("--listen").arg(address.to_string());
+            command
+        })
+    }
+
+    fn start(
+        net: &Network,
+        content: &Content,
+        folder: TempDir,
+        command: impl FnOnce(SocketAddr) -> Command,
+    ) -> Tracker {
+        let host = net.host();
+        let address = SocketAddr::new(host.v4(), 6969);
+        let mut process = Process::start(&host, command(address), &folder.path().join("log"));
         process.until("it listens", || net.connects(address));
+        let hash = content.info_hash();
         let digits = hash.as_bytes().chunks(2).map(|pair| String::from_utf8_lossy(pair));
         let query = digits.map(|pair| format!("%{pair}")).collect();
         Tracker { process, address, query, host, _folder: folder }
