@@ -71,7 +71,7 @@ fn unit(options: &Options, log: &Log) -> Result<Done, String> {
 }
 
 fn doctest(_: &Options, log: &Log) -> Result<Done, String> {
-    logged(&mut cargo(["test", "--workspace", "--doc"]), log)?;
+    logged(&mut cargo(["test", "--workspace", "--doc", "--no-fail-fast"]), log)?;
     Ok(Done::Passed(log.tests()))
 }
 
@@ -88,6 +88,8 @@ fn interop(options: &Options, log: &Log) -> Result<Done, String> {
     let test = tests(&["--package", "toubkal-interop"], &["--test-threads", "4"], options);
     let mut test = in_own_user_space(&test);
     test.env("TOUBKAL", target_dir().join("debug/toubkal"));
+    // What the programs said tells more than where in the test it was noticed.
+    test.env("RUST_BACKTRACE", "0");
     logged(&mut test, log)?;
     Ok(Done::Passed(log.tests()))
 }

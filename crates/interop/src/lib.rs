@@ -11,7 +11,7 @@
 //! let net = Network::new();
 //! let content = Content::single("a film.bin", 5_000_000);
 //! let seed = net.start(Client::Aria2, &content).seed();
-//! let get = net.start(Client::Toubkal, &content).peer(&seed).get();
+//! let mut get = net.start(Client::Toubkal, &content).peer(&seed).get();
 //! get.complete();
 //! content.assert_same(get);
 //! ```
