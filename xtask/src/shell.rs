@@ -13,7 +13,7 @@ pub(crate) fn root() -> PathBuf {
 
 /// Where cargo builds.
 pub(crate) fn target_dir() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+    root().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }
 
 /// A cargo command of the toolchain that runs this program, in the top folder.
@@ -107,7 +107,7 @@ impl Log {
 
     /// The last part of the log, and where the rest is.
     fn end(&self) -> String {
-        const END: u64 = 24 * 1024;
+        const END: u64 = 8 * 1024;
         let mut text = Vec::new();
         let read = File::open(&self.path).and_then(|mut file| {
             let length = file.metadata()?.len();

@@ -274,3 +274,29 @@ fn first_difference(one: &Path, other: &Path) -> Option<u64> {
         at += length as u64;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Content, files_of, first_difference};
+    use std::fs;
+
+    #[test]
+    fn a_difference_is_found_at_its_byte() {
+        let content = Content::single("one", 1_000_000);
+        let (one, other) = (content.folder().join("one"), content.folder().join("other"));
+        let mut bytes = fs::read(&one).unwrap();
+        fs::write(&other, &bytes).unwrap();
+        assert_eq!(first_difference(&one, &other), None);
+        bytes[700_001] ^= 1;
+        fs::write(&other, &bytes).unwrap();
+        assert_eq!(first_difference(&one, &other), Some(700_001));
+    }
+
+    #[test]
+    fn every_file_of_a_tree_is_there_with_its_size() {
+        let content = Content::tree("tree");
+        let files = files_of(&content.folder().join("tree"));
+        let listed = content.files.iter().map(|(path, size)| (path.into(), *size));
+        assert_eq!(files, listed.collect());
+    }
+}

@@ -21,6 +21,7 @@
 #![cfg(target_os = "linux")]
 #![deny(unsafe_code)]
 
+mod bench;
 mod content;
 mod net;
 mod peer;
@@ -28,6 +29,7 @@ mod process;
 mod programs;
 mod tracker;
 
+pub use bench::bench_get;
 pub use content::Content;
 pub use net::{Host, Network};
 pub use peer::{Peer, Start};

@@ -154,6 +154,11 @@ impl Host {
         host
     }
 
+    /// The last number of its addresses.
+    pub(crate) fn number(&self) -> u8 {
+        self.number
+    }
+
     /// The host's IPv4 address.
     #[must_use]
     pub fn v4(&self) -> IpAddr {

@@ -1,7 +1,7 @@
 //! A peer: one client, on its own host, with one torrent.
 
 use std::fs;
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -288,10 +288,21 @@ impl Network {
             .run(move || TcpStream::connect_timeout(&address, Duration::from_millis(200)).is_ok())
     }
 
-    /// The address of the test itself.
+    /// The bytes that a peer's host has sent, headers and all, by the switch's own count.
+    ///
+    /// # Panics
+    ///
+    /// When the peer is not on this network.
     #[must_use]
-    pub fn v4(&self) -> IpAddr {
-        self.switch().v4()
+    pub fn sent_by(&self, peer: &Peer) -> u64 {
+        let port = format!("port{}:", peer.host.number());
+        // Not /proc/net, which is that of the process's first thread.
+        let table = self.switch().run(|| fs::read_to_string("/proc/thread-self/net/dev"));
+        let table = table.expect("the kernel counts bytes");
+        let row = table.lines().find_map(|line| line.trim_start().strip_prefix(&port));
+        // What a host sends, the switch receives; that comes first.
+        let bytes = row.and_then(|row| row.split_whitespace().next()?.parse().ok());
+        bytes.expect("the host is joined to this switch")
     }
 }
 

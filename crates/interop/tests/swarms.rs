@@ -53,7 +53,7 @@ fn toubkal_gets_from_a_mixed_swarm_though_a_seed_is_killed_half_way() {
     let mut tracker = net.tracker(&content);
     let seed = |client| net.start(client, &content).tracker(&tracker).up_limit(LIMIT).seed();
     let mut first = seed(Client::Libtorrent);
-    let _others = [seed(Client::Aria2), seed(Client::Transmission)];
+    let others = [seed(Client::Aria2), seed(Client::Transmission)];
     let leecher = net.start(Client::Libtorrent, &content).tracker(&tracker);
     let _leecher = leecher.up_limit(LIMIT).get_listening();
     tracker.until_seeds(3);
@@ -61,6 +61,9 @@ fn toubkal_gets_from_a_mixed_swarm_though_a_seed_is_killed_half_way() {
     get.has_written(content.size() / 2);
     first.kill();
     get.complete();
+    for peer in [&first, &others[0], &others[1]] {
+        assert!(net.sent_by(peer) > 1_000_000, "{:?} took no part", peer.client());
+    }
     content.assert_same(get);
 }
 
