@@ -159,6 +159,7 @@ fn a_prefix_says_how_far_it_reaches() {
 }
 
 /// Runs a test on a thread whose stack is as small as the smallest that the system may give.
+#[allow(clippy::disallowed_types, reason = "only a thread has a stack of a chosen size")]
 fn on_a_small_stack(test: impl FnOnce() + Send + 'static) {
     let thread = std::thread::Builder::new().stack_size(128 * 1024).spawn(test).unwrap();
     thread.join().unwrap();
@@ -368,9 +369,8 @@ proptest! {
     fn the_tape_and_the_tree_list_the_same_entries(
         map in prop::collection::btree_map("[a-z]{0,3}", any::<i64>(), 0..40)
     ) {
-        let node = Node::Dict(
-            map.iter().map(|(k, v)| (k.clone().into_bytes(), Node::Int(*v))).collect::<BTreeMap<_, _>>()
-        );
+        let entry = |(k, v): (&String, &i64)| (k.clone().into_bytes(), Node::Int(*v));
+        let node = Node::Dict(map.iter().map(entry).collect::<BTreeMap<_, _>>());
         let bytes = encode(&node);
         let tape = decode(&bytes, Strict).unwrap();
         prop_assert_eq!(tape.len(), 1 + 2 * map.len());
