@@ -1,4 +1,5 @@
 //! Whole swarms in virtual time: what the scheduler promises.
+#![allow(clippy::disallowed_types, reason = "one promise is about the time that it really takes")]
 
 use std::time::{Duration, Instant};
 
