@@ -1,7 +1,7 @@
 //! The real world around the engine: sockets, files, clocks, trackers.
 
-pub mod tracker;
 mod paths;
 mod store;
+pub mod tracker;
 
 pub use store::{TorrentFiles, Verifier};

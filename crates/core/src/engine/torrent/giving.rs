@@ -8,7 +8,7 @@ use toubkal_wire::message::{Message, REQUEST_BYTES_MAX};
 
 use super::super::action::Action;
 use super::super::bounds::{
-    ALLOWED_FAST, OPTIMISTIC_TIME, REQUESTS_KEPT, REQUESTS_WASTED, SERVES_MAX, SUGGESTED,
+    ALLOWED_FAST, OPTIMISTIC_TIME, REQUESTS_KEPT, REQUESTS_WASTED, SUGGESTED,
 };
 use super::super::choker::{self, Candidate};
 use super::super::event::{CloseReason, LinkId, Misbehaved, Served};
@@ -52,7 +52,7 @@ impl Torrent {
                 peer.said = cx.now;
                 cx.send(link, Message::Reject(block));
             }
-        } else if peer.serving.contains(&block) {
+        } else if peer.serving.iter().any(|&(serving, _)| serving == block) {
             cx.push(Action::Unserve { link, block });
         }
     }
@@ -60,7 +60,7 @@ impl Torrent {
     /// Serves what waits, as far as limits allow.
     pub(super) fn serve(&mut self, cx: &mut Cx<'_>, link: LinkId) {
         let Some(peer) = self.peers.get_mut(&link) else { return };
-        while (peer.serving.len() as u32) < SERVES_MAX
+        while (peer.serving.len() as u32) < peer.serves
             && let Some(&block) = peer.queue.front()
         {
             let taken = limits::take(
@@ -74,7 +74,7 @@ impl Torrent {
                 return cx.wait_until(ready);
             }
             peer.queue.pop_front();
-            peer.serving.push(block);
+            peer.serving.push((block, cx.now));
             cx.push(Action::Serve { link, torrent: self.id, block });
         }
     }
@@ -99,10 +99,13 @@ impl Torrent {
         outcome: Served,
     ) {
         let Some(peer) = self.peers.get_mut(&link) else { return };
-        let Some(at) = peer.serving.iter().position(|&serving| serving == block) else { return };
-        peer.serving.remove(at);
+        let Some(at) = peer.serving.iter().position(|&(serving, _)| serving == block) else {
+            return;
+        };
+        let (_, since) = peer.serving.remove(at);
         match outcome {
             Served::Sent => {
+                peer.serve_took(cx.now.since(since));
                 peer.said = cx.now;
                 peer.got += u64::from(block.length);
                 peer.up.add(u64::from(block.length));
@@ -230,7 +233,7 @@ impl Torrent {
         if peer.reserved.fast() {
             dropped.into_iter().for_each(|block| cx.send(link, Message::Reject(block)));
         }
-        for &block in &peer.serving {
+        for &(block, _) in &peer.serving {
             if !peer.granted.contains(&block.piece) {
                 cx.push(Action::Unserve { link, block });
             }
