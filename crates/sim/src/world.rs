@@ -267,13 +267,14 @@ impl World {
     }
 
     fn join(&mut self, host: usize) {
-        let files = self.layout.files().len();
+        let mut priorities = self.hosts[host].setup.priorities.clone();
+        priorities.resize(self.layout.files().len(), Priority::Normal);
         let add = AddTorrent {
             ticket: 1,
             info_hash: INFO_HASH,
             layout: self.layout.clone(),
             private: false,
-            priorities: vec![Priority::Normal; files],
+            priorities,
             sequential: self.hosts[host].setup.sequential,
             adopt: false,
             rates: toubkal_core::engine::Rates::default(),
