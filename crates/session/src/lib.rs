@@ -1,5 +1,6 @@
 //! The real world around the engine: sockets, files, clocks, trackers.
 
+pub mod hashing;
 mod paths;
 mod store;
 pub mod tracker;

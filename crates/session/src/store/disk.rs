@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use toubkal_core::engine::{StoreError, StoreErrorKind, TorrentId};
@@ -31,8 +30,6 @@ pub(super) struct Disk {
     dirty: Mutex<Dirty>,
     /// Windows of files for which space is set aside.
     reserved: Mutex<HashSet<(u32, u64)>>,
-    /// Lanes that have still to come to the torrent's release.
-    pub(super) leaving: AtomicUsize,
 }
 
 /// What is where. Nothing is known before the first `Open`, and after `Release`.
@@ -52,6 +49,8 @@ pub(super) struct State {
     /// Pieces and unwanted complete files whose common bytes are in the file of edges.
     pub(super) edged: HashSet<(u32, u32)>,
     pub(super) lock: Option<Lock>,
+    /// Files are only looked at: nothing is opened to be written to.
+    pub(super) frozen: bool,
 }
 
 /// Where the bytes of a file are.
@@ -131,7 +130,6 @@ impl Disk {
             state: RwLock::default(),
             dirty: Mutex::default(),
             reserved: Mutex::default(),
-            leaving: AtomicUsize::new(0),
         }
     }
 
@@ -147,15 +145,13 @@ impl Disk {
         self.dirty.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One of the lanes will send nothing more for this torrent; the last one closes its files.
-    pub(super) fn leave(&self) {
-        if self.leaving.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let mut state = self.change();
-            state.places.clear();
-            state.lock = None;
-            self.handles.close_all(self.torrent);
-            self.reserved.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        }
+    /// Closes everything; until the next `Open` nothing is known.
+    pub(super) fn close(&self) {
+        let mut state = self.change();
+        state.places.clear();
+        state.lock = None;
+        self.handles.close_all(self.torrent);
+        self.reserved.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Reads a part of a piece into a buffer of that length. What is nowhere is zeros.
@@ -302,14 +298,14 @@ impl Disk {
         let home = self.home(state)?;
         if key == EDGES {
             return if state.edges {
-                home.open_file(self.files.edges(), true)
+                home.open_file(self.files.edges(), !state.frozen)
             } else {
                 Err(StoreErrorKind::Missing)
             };
         }
         let (folder, name) = split(self.files.path(key));
         match state.places.get(key as usize) {
-            Some(Place::Part) => home.below(folder)?.open_file(&part_name(name), true),
+            Some(Place::Part) => home.below(folder)?.open_file(&part_name(name), !state.frozen),
             Some(Place::Whole(_)) => home.below(folder)?.open_file(name, false),
             _ => Err(StoreErrorKind::Missing),
         }

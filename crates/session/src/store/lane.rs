@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, TryRecvError};
+use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use toubkal_core::engine::{Done, StoreError, StoreErrorKind};
 use toubkal_wire::layout::{BLOCK_BYTES, Block};
 
@@ -15,8 +15,15 @@ use super::{Answer, Buffer, Pool, Reply, Task};
 /// Bytes read at once when a piece is checked: 1 MiB, a whole number of blocks.
 const READ_BYTES: u32 = 1024 * 1024;
 
-/// A task and the torrent that it is for.
-pub(super) type Order = (Arc<Disk>, Task);
+/// What comes out of a queue.
+pub(super) enum Order {
+    /// A task, and the torrent that it is for.
+    Task(Arc<Disk>, Task),
+    /// Nothing more will come for this torrent; what is dropped tells that it is known.
+    Leave(Arc<Disk>, #[allow(dead_code)] Sender<()>),
+    /// As soon as everybody knows that, the torrent's files are closed.
+    Close(Arc<Disk>, Receiver<()>),
+}
 
 /// The thread for blocks: all jobs of some of the pieces.
 pub(super) struct Lane {
@@ -35,15 +42,26 @@ impl Lane {
 
     /// Works until nobody can send any more. Whatever waits in the queue is done together.
     pub(super) fn run(mut self) {
-        while let Ok((disk, task)) = self.inbox.recv() {
-            self.carry_out(disk, task);
-            while let Ok((disk, task)) = self.inbox.try_recv() {
-                self.carry_out(disk, task);
+        while let Ok(order) = self.inbox.recv() {
+            self.obey(order);
+            while let Ok(order) = self.inbox.try_recv() {
+                self.obey(order);
                 if self.gather.is_full() {
                     self.flush();
                 }
             }
             self.flush();
+        }
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Task(disk, task) => self.carry_out(disk, task),
+            Order::Leave(disk, _) => {
+                self.flush();
+                self.hot.forget_all(disk.torrent);
+            }
+            Order::Close(..) => unreachable!("closing is a chore"),
         }
     }
 
@@ -72,11 +90,6 @@ impl Lane {
                 (self.answer)(Reply::Job { job, result, buffer: None });
             }
             Task::Unhash { piece, .. } => self.hot.forget(disk.torrent, piece),
-            Task::Release { .. } => {
-                self.flush();
-                self.hot.forget_all(disk.torrent);
-                disk.leave();
-            }
             _ => unreachable!("lanes get what is of one piece"),
         }
     }
@@ -153,8 +166,10 @@ fn each_part(
 /// A thread for blocks that peers want.
 pub(super) fn serve(inbox: &Receiver<Order>, answer: &Answer, pool: &Pool) {
     let mut scratch = Vec::new();
-    while let Ok((disk, task)) = inbox.recv() {
-        let Task::Read { link, block, .. } = task else { unreachable!("readers only read") };
+    while let Ok(order) = inbox.recv() {
+        let Order::Task(disk, Task::Read { link, block, .. }) = order else {
+            unreachable!("readers only read")
+        };
         let result = read(&disk, block, pool, &mut scratch);
         answer(Reply::Read { link, block, result });
     }
@@ -179,20 +194,24 @@ fn read(disk: &Disk, block: Block, pool: &Pool, scratch: &mut Vec<u8>) -> Result
 pub(super) fn chores(inbox: &Receiver<Order>, answer: &Answer) {
     let reply = |job, result| answer(Reply::Job { job, result, buffer: None });
     let mut next = inbox.recv().ok();
-    while let Some((disk, task)) = next.take() {
-        match task {
-            Task::Open { job, wanted, .. } => reply(job, disk.open(&wanted)),
-            Task::Reclaim { job, file, .. } => reply(job, disk.reclaim(file)),
-            Task::Sync { job, .. } => reply(job, disk.sync()),
-            Task::Release { .. } => disk.leave(),
-            Task::Finish { job, file, .. } => {
+    while let Some(order) = next.take() {
+        match order {
+            Order::Task(disk, Task::Open { job, wanted, .. }) => reply(job, disk.open(&wanted)),
+            Order::Task(disk, Task::Reclaim { job, file, .. }) => reply(job, disk.reclaim(file)),
+            Order::Task(disk, Task::Sync { job, .. }) => reply(job, disk.sync()),
+            Order::Task(disk, Task::Finish { job, file, .. }) => {
                 let (mut jobs, mut files) = (vec![job], vec![file]);
                 next = more_to_finish(inbox, &disk, &mut jobs, &mut files);
                 for (job, result) in jobs.into_iter().zip(disk.finish(&files)) {
                     reply(job, result);
                 }
             }
-            _ => unreachable!("chores are of no piece"),
+            Order::Close(disk, everybody) => {
+                // Ends with an error, when the last one dropped the other end.
+                _ = everybody.recv();
+                disk.close();
+            }
+            Order::Task(..) | Order::Leave(..) => unreachable!("chores are of no piece"),
         }
         next = next.or_else(|| inbox.recv().ok());
     }
@@ -207,7 +226,7 @@ fn more_to_finish(
 ) -> Option<Order> {
     loop {
         match inbox.try_recv() {
-            Ok((other, Task::Finish { job, file, .. })) if Arc::ptr_eq(&other, disk) => {
+            Ok(Order::Task(other, Task::Finish { job, file, .. })) if Arc::ptr_eq(&other, disk) => {
                 jobs.push(job);
                 files.push(file);
             }

@@ -12,6 +12,7 @@ mod files;
 mod gather;
 mod handles;
 mod hot;
+mod inspect;
 mod lane;
 mod lock;
 mod open;
@@ -21,7 +22,6 @@ mod tests;
 mod verifier;
 
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -34,7 +34,9 @@ use disk::Disk;
 pub(crate) use files::Parts;
 pub use files::TorrentFiles;
 use handles::Handles;
+pub(crate) use inspect::Inspection;
 use lane::{Lane, Order};
+pub(crate) use rw::read_at;
 pub use verifier::Verifier;
 
 /// Bytes of buffers for reads that are kept to be used again; the engine bounds how many are out.
@@ -130,27 +132,28 @@ impl Store {
         };
         let Some(disk) = disk else { return task.refuse(&*self.answer.0) };
         match &task {
-            Task::Release { torrent } => self.release(&disk, *torrent),
-            Task::Read { .. } => send(self.readers.as_ref(), disk, task),
+            Task::Release { .. } => self.release(&disk),
+            Task::Read { .. } => send(self.readers.as_ref(), Order::Task(disk, task)),
             Task::Write { block: Block { piece, .. }, .. }
             | Task::Verify { piece, .. }
             | Task::Digest { piece, .. }
             | Task::Unhash { piece, .. } => {
                 let lane = (disk.torrent.index() + *piece as usize) % self.lanes.len();
-                send(self.lanes.get(lane), disk, task);
+                send(self.lanes.get(lane), Order::Task(disk, task));
             }
             Task::Open { .. } | Task::Reclaim { .. } | Task::Finish { .. } | Task::Sync { .. } => {
-                send(self.chores.as_ref(), disk, task);
+                send(self.chores.as_ref(), Order::Task(disk, task));
             }
         }
     }
 
-    /// Every lane comes to the release after what it has queued; the last one closes the files.
-    fn release(&self, disk: &Arc<Disk>, torrent: TorrentId) {
-        disk.leaving.fetch_add(self.lanes.len() + 1, Ordering::AcqRel);
-        for lane in self.lanes.iter().chain(&self.chores) {
-            send(Some(lane), Arc::clone(disk), Task::Release { torrent });
+    /// Every lane comes to the release after what it has queued; then the files are closed.
+    fn release(&self, disk: &Arc<Disk>) {
+        let (left, everybody) = unbounded();
+        for lane in &self.lanes {
+            send(Some(lane), Order::Leave(Arc::clone(disk), left.clone()));
         }
+        send(self.chores.as_ref(), Order::Close(Arc::clone(disk), everybody));
     }
 
     /// Finishes what is queued, and ends the threads.
@@ -214,9 +217,9 @@ impl<T> std::fmt::Debug for Unseen<T> {
     }
 }
 
-fn send(lane: Option<&Sender<Order>>, disk: Arc<Disk>, task: Task) {
+fn send(lane: Option<&Sender<Order>>, order: Order) {
     let lane = lane.expect("lanes are there until the store is dropped");
-    lane.send((disk, task)).expect("a lane ends after the last sender");
+    lane.send(order).expect("a lane ends after the last sender");
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {

@@ -25,6 +25,17 @@ impl Disk {
     /// What is looked at for the second time and was there the first time must be there: a
     /// folder that went away with its drive is not taken for an empty one.
     pub(super) fn open(&self, wanted: &Arc<[bool]>) -> Result2<Done> {
+        self.look_around(wanted, false)
+    }
+
+    /// As [`Disk::open`], to read only: nothing is locked, and nothing moves.
+    pub(super) fn inspect(&self) -> Result2<Done> {
+        // What is not wanted is left alone wherever it is.
+        let wanted = vec![false; self.files.layout().files().len()];
+        self.look_around(&wanted.into(), true)
+    }
+
+    fn look_around(&self, wanted: &Arc<[bool]>, frozen: bool) -> Result2<Done> {
         let state = &mut *self.change();
         self.handles.close_all(self.torrent);
         state.places.clear();
@@ -37,13 +48,16 @@ impl Disk {
             None => self.nothing(),
         };
         self.found_again(state, &places).map_err(whole)?;
+        state.frozen = frozen;
         state.wanted = Arc::clone(wanted);
         state.places = places;
         state.unfinished = state.count_unfinished();
         state.edges = false;
         if let Some(home) = &home {
             state.edges = matches!(home.look(self.files.edges()), Ok(Entry::File(_)));
-            self.lock(state, home, state.unfinished > 0).map_err(whole)?;
+            if !frozen {
+                self.lock(state, home, state.unfinished > 0).map_err(whole)?;
+            }
         }
         let edges = self.settle_edges(state)?;
         let worth = self.worth(state, edges.as_ref())?;
@@ -155,12 +169,12 @@ impl Disk {
         }
         let whole = |kind| toubkal_core::engine::StoreError { kind, file: None };
         let home = self.home(state).map_err(whole)?;
-        if !state.needs_edges() && state.unfinished == 0 {
+        if !state.frozen && !state.needs_edges() && state.unfinished == 0 {
             home.remove(self.files.edges()).map_err(whole)?;
             state.edges = false;
             return Ok(None);
         }
-        let edges = home.open_file(self.files.edges(), true).map_err(whole)?;
+        let edges = home.open_file(self.files.edges(), !state.frozen).map_err(whole)?;
         let edges = Arc::new(edges);
         self.handles.keep(self.torrent, EDGES, &edges);
         for file in 0..state.places.len() as u32 {
@@ -208,7 +222,7 @@ impl Disk {
 
     fn open_part(&self, state: &State, file: u32) -> Result<File> {
         let (folder, name) = split(self.files.path(file));
-        self.home(state)?.below(folder)?.open_file(&part_name(name), true)
+        self.home(state)?.below(folder)?.open_file(&part_name(name), !state.frozen)
     }
 
     /// The pieces of which every byte may be there.

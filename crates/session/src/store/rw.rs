@@ -8,7 +8,7 @@ use std::ops::Range;
 pub(super) const SLICES_MAX: usize = 1024;
 
 /// Reads until `buffer` is full or the file ends; how many bytes it were.
-pub(super) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut done = 0;
     while done < buffer.len() {
         match read_once(file, &mut buffer[done..], offset + done as u64) {

@@ -229,3 +229,336 @@ fn a_torrent_is_downloaded_named_and_served() {
         assert_eq!(bench.verify(piece, 0), Ok(Done::Good));
     }
 }
+
+#[test]
+fn an_unwanted_file_is_not_made_and_its_edges_are_kept_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    // Piece 0 holds file 0 and the head of file 1, piece 2 its tail and file 2.
+    let sizes = [20_000, 60_000, 20_000];
+    let mut bench = Bench::new(dir.path(), 32_768, &sizes);
+    let wanted = [true, false, true];
+    bench.try_open(&wanted).unwrap();
+    for piece in [0, 2, 3] {
+        assert_eq!(bench.write_piece(piece), Ok(Done::Good));
+        assert_eq!(bench.verify(piece, 0), Ok(Done::Good), "as it lies on the disk");
+    }
+    for file in [0, 2] {
+        assert_eq!(bench.finish(file), Ok(Done::Ready));
+    }
+    let edges = bench.files.edges().to_str().unwrap().to_owned();
+    let names: Vec<_> = tree(dir.path()).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, [edges.as_str(), "t/0", "t/deep/er/2"]);
+
+    let (found, worth) = bench.try_open(&wanted).unwrap();
+    assert_eq!(found, [Found::Whole, Found::Absent, Found::Whole]);
+    assert_eq!(worth.iter().collect::<Vec<_>>(), [0, 2, 3]);
+    let block = Block { piece: 0, begin: 10_000, length: 20_000 };
+    assert_eq!(bench.read(block), Ok(bench.bytes(block)), "edges are served");
+
+    // Now it is wanted: its edges are in it, and what is left of it completes it.
+    let (found, worth) = bench.open();
+    assert_eq!(found[1], Found::Absent, "as it was found");
+    assert_eq!(worth.iter().collect::<Vec<_>>(), [0, 2, 3]);
+    assert_eq!(bench.write_piece(1), Ok(Done::Good));
+    for piece in 0..4 {
+        assert_eq!(bench.verify(piece, 0), Ok(Done::Good));
+    }
+    assert_eq!(bench.finish(1), Ok(Done::Ready));
+    let names: Vec<_> = tree(dir.path()).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["t/0", "t/1", "t/deep/er/2"], "no edges are left");
+}
+
+#[test]
+fn an_unwanted_complete_file_is_read_and_never_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut bench = Bench::new(dir.path(), 32_768, &[20_000, 20_000]);
+    std::fs::create_dir(dir.path().join("t")).unwrap();
+    // Of the right length, with wrong bytes.
+    std::fs::write(dir.path().join("t/1"), vec![9; 20_000]).unwrap();
+    bench.try_open(&[true, false]).unwrap();
+    assert!(matches!(bench.write_piece(0), Ok(Done::Good)));
+    assert_eq!(bench.verify(0, 0), Ok(Done::Good));
+    assert_eq!(std::fs::read(dir.path().join("t/1")).unwrap(), vec![9; 20_000]);
+    // Also after a restart.
+    let (_, worth) = bench.try_open(&[true, false]).unwrap();
+    assert!(worth.has(0));
+    assert_eq!(bench.verify(0, 0), Ok(Done::Good));
+}
+
+#[test]
+fn a_complete_file_is_written_only_after_it_was_reclaimed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut bench = Bench::new(dir.path(), 32_768, &[40_000]);
+    let mut wrong = bench.content.clone();
+    wrong[100] ^= 1;
+    std::fs::write(dir.path().join("lone"), &wrong).unwrap();
+    let (found, worth) = bench.open();
+    assert_eq!((found, worth.ones()), (vec![Found::Whole], 2));
+    let sums = |content: &[u8]| content.chunks(16_384).map(|b| Sha1::digest(b).into()).collect();
+    assert_eq!(bench.verify(0, 0), Ok(Done::Bad(sums(&wrong[..32_768]))));
+    assert_eq!(bench.verify(1, 0), Ok(Done::Good));
+    let refused = StoreError { kind: StoreErrorKind::Exists, file: Some(0) };
+    assert_eq!(bench.write_piece(0), Err(refused));
+    assert_eq!(std::fs::read(dir.path().join("lone")).unwrap(), wrong);
+    assert_eq!(bench.reclaim(0), Ok(Done::Ready));
+    assert_eq!(tree(dir.path()), [("lone.part".to_owned(), wrong)]);
+    assert_eq!(bench.write_piece(0), Ok(Done::Good));
+    assert_eq!(bench.finish(0), Ok(Done::Ready));
+    assert_eq!(tree(dir.path()), [("lone".to_owned(), bench.content.clone())]);
+}
+
+#[test]
+fn a_file_of_another_length_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut bench = Bench::new(dir.path(), 32_768, &[40_000, 10]);
+    std::fs::create_dir(dir.path().join("t")).unwrap();
+    std::fs::write(dir.path().join("t/0"), b"precious").unwrap();
+    let (found, worth) = bench.open();
+    assert_eq!(found, [Found::Other, Found::Absent]);
+    assert!(worth.is_empty());
+    let refused = Err(StoreError { kind: StoreErrorKind::Exists, file: Some(0) });
+    assert_eq!(bench.write_piece(0), refused);
+    assert_eq!(bench.reclaim(0), refused);
+    assert_eq!(bench.finish(0), refused);
+    assert_eq!(tree(dir.path()), [("t/0".to_owned(), b"precious".to_vec())]);
+}
+
+#[test]
+fn a_file_that_appears_meanwhile_is_not_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut bench = Bench::new(dir.path(), 32_768, &[40_000]);
+    bench.open();
+    assert_eq!(bench.write_piece(0), Ok(Done::Good));
+    assert_eq!(bench.write_piece(1), Ok(Done::Good));
+    std::fs::write(dir.path().join("lone"), b"precious").unwrap();
+    let refused = StoreError { kind: StoreErrorKind::Exists, file: Some(0) };
+    assert_eq!(bench.finish(0), Err(refused));
+    assert_eq!(std::fs::read(dir.path().join("lone")).unwrap(), b"precious");
+    assert_eq!(std::fs::read(dir.path().join("lone.part")).unwrap(), bench.content);
+}
+
+#[test]
+fn holes_are_not_worth_a_check() {
+    let dir = tempfile::tempdir().unwrap();
+    // 4 MiB: space is set aside for all of it when the first block is written.
+    let mut bench = Bench::new(dir.path(), 65_536, &[4 << 20, 100_000]);
+    bench.open();
+    for piece in [3, 40, 41] {
+        assert_eq!(bench.write_piece(piece), Ok(Done::Good));
+    }
+    assert_eq!(bench.sync(), Ok(Done::Ready));
+    let (found, worth) = bench.open();
+    assert_eq!(found, [Found::Part, Found::Absent]);
+    assert_eq!(worth.iter().collect::<Vec<_>>(), [3, 40, 41]);
+    // A hole reads as zeros, which is not to say that zeros were written.
+    assert!(matches!(bench.verify(5, 0), Ok(Done::Bad(_))));
+    assert_eq!(bench.verify(40, 0), Ok(Done::Good));
+}
+
+#[test]
+fn zeros_that_are_nowhere_are_not_good() {
+    let dir = tempfile::tempdir().unwrap();
+    let layout = Arc::new(Layout::new(32_768, [(40_000, false)]).unwrap());
+    let sum = |length| Sha1::digest(vec![0; length]).into();
+    let parts = Parts {
+        info_hash: [1; 20],
+        layout,
+        root: None,
+        paths: vec!["zeros".into()],
+        links: Vec::new(),
+        verifier: Verifier::Sha1([sum(32_768), sum(40_000 - 32_768)].into()),
+    };
+    let files = Arc::new(TorrentFiles::new(parts, dir.path().to_path_buf()));
+    let mut bench = Bench::with(files, vec![0; 40_000]);
+    bench.open();
+    assert!(matches!(bench.verify(0, 0), Ok(Done::Bad(_))));
+    assert_eq!(bench.write_piece(0), Ok(Done::Good));
+    assert_eq!(bench.verify(0, 0), Ok(Done::Good));
+}
+
+#[test]
+fn a_bad_block_is_told_by_its_hash() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut bench = Bench::new(dir.path(), 65_536, &[65_536 + 20_000]);
+    bench.open();
+    let layout = Arc::clone(bench.files.layout());
+    let mut expected = Vec::new();
+    for index in 0..4 {
+        let block = layout.block(0, index);
+        let mut bytes = bench.bytes(block);
+        bytes[7] ^= u8::from(index == 2);
+        expected.push(Sha1::digest(&bytes).into());
+        assert_eq!(bench.write_bytes(block, &bytes, true), Ok(Done::Stored));
+    }
+    assert_eq!(bench.verify(0, 65_536), Ok(Done::Bad(expected.clone())));
+    let job = bench.job();
+    bench.store.submit(Task::Digest { job, torrent: TORRENT, piece: 0 });
+    assert_eq!(bench.answer(), Ok(Done::Digests(expected)));
+    // The right block over the bad one; the piece is read again, the running hash is gone.
+    assert_eq!(bench.write(layout.block(0, 2)), Ok(Done::Stored));
+    assert_eq!(bench.verify(0, 0), Ok(Done::Good));
+}
+
+#[test]
+fn blocks_out_of_order_are_hashed_from_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut bench = Bench::new(dir.path(), 65_536, &[65_536]);
+    bench.open();
+    let layout = Arc::clone(bench.files.layout());
+    for index in [0, 3, 1, 2] {
+        let (block, digest) = (layout.block(0, index), index < 2);
+        let bytes = bench.bytes(block);
+        assert_eq!(bench.write_bytes(block, &bytes, digest), Ok(Done::Stored));
+    }
+    assert_eq!(bench.verify(0, 32_768), Ok(Done::Good));
+    // What was hashed is not what is asked for: all is read.
+    bench.write(layout.block(0, 0)).unwrap();
+    bench.store.submit(Task::Unhash { torrent: TORRENT, piece: 0 });
+    assert_eq!(bench.verify(0, 16_384), Ok(Done::Good));
+}
+
+#[test]
+fn padding_is_never_stored() {
+    let dir = tempfile::tempdir().unwrap();
+    let sizes = [(20_000, false), (12_768, true), (0, false), (10, false)];
+    let (files, content) = torrent(dir.path(), 32_768, &sizes);
+    let mut bench = Bench::with(files, content);
+    let (found, _) = bench.open();
+    assert_eq!(found, [Found::Absent, Found::Virtual, Found::Absent, Found::Absent]);
+    bench.complete();
+    let names: Vec<_> = tree(dir.path()).into_iter().map(|(name, b)| (name, b.len())).collect();
+    let expected = [("t/0", 20_000), ("t/3", 10), ("t/deep/er/2", 0)];
+    assert_eq!(names, expected.map(|(name, length)| (name.to_owned(), length)));
+    let block = Block { piece: 0, begin: 16_384, length: 16_384 };
+    assert_eq!(bench.read(block), Ok(bench.bytes(block)));
+    let (_, worth) = bench.open();
+    assert!(worth.is_full());
+}
+
+#[test]
+fn a_folder_that_went_away_is_not_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path().join("drive");
+    std::fs::create_dir(&home).unwrap();
+    let mut bench = Bench::new(&home, 32_768, &[40_000, 40_000, 70_000]);
+    bench.open();
+    assert_eq!(bench.write_piece(0), Ok(Done::Good));
+    bench.store.submit(Task::Release { torrent: TORRENT });
+    bench.open();
+    // The drive is pulled, and its mount point, empty, is left.
+    std::fs::rename(&home, dir.path().join("pulled")).unwrap();
+    let gone = |file| Err(StoreError { kind: StoreErrorKind::Missing, file });
+    assert_eq!(bench.write_piece(4), gone(Some(2)));
+    std::fs::create_dir(&home).unwrap();
+    assert_eq!(bench.write_piece(4), gone(Some(2)));
+    assert_eq!(bench.finish(0), gone(Some(0)));
+    assert_eq!(bench.try_open(&[true; 3]).map(|_| Done::Ready), gone(None));
+    assert!(tree(&home).is_empty());
+    assert_eq!(std::fs::read_dir(&home).unwrap().count(), 0);
+    // It is back.
+    std::fs::remove_dir(&home).unwrap();
+    std::fs::rename(dir.path().join("pulled"), &home).unwrap();
+    let (_, worth) = bench.open();
+    assert!(worth.has(0));
+    bench.complete();
+}
+
+#[test]
+fn the_torrents_own_folder_is_not_made_again_either() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut bench = Bench::new(dir.path(), 32_768, &[40_000, 40_000, 70_000]);
+    bench.open();
+    assert_eq!(bench.write_piece(0), Ok(Done::Good));
+    std::fs::remove_dir_all(dir.path().join("t")).unwrap();
+    let gone = Err(StoreError { kind: StoreErrorKind::Missing, file: Some(2) });
+    assert_eq!(bench.write_piece(4), gone);
+    assert!(tree(dir.path()).is_empty());
+}
+
+#[test]
+fn a_file_that_was_cut_or_changed_is_not_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut bench = Bench::new(dir.path(), 32_768, &[100_000]);
+    bench.open();
+    bench.complete();
+    let path = dir.path().join("lone");
+    let block = Block { piece: 1, begin: 0, length: 16_384 };
+    let other = Block { piece: 2, begin: 0, length: 16_384 };
+    assert_eq!(bench.read(block), Ok(bench.bytes(block)));
+    let changed = StoreError { kind: StoreErrorKind::Changed, file: Some(0) };
+    // A changed byte: that piece is not served, the others are.
+    let mut bytes = bench.content.clone();
+    bytes[40_000] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    touch(&path);
+    assert_eq!(bench.read(block), Err(changed));
+    assert_eq!(bench.read(other), Ok(bench.bytes(other)));
+    // Cut.
+    std::fs::File::options().write(true).open(&path).unwrap().set_len(40_000).unwrap();
+    assert_eq!(bench.read(other), Err(changed));
+    // The same bytes again, written later: served.
+    std::fs::write(&path, &bench.content).unwrap();
+    touch(&path);
+    assert_eq!(bench.read(block), Ok(bench.bytes(block)));
+}
+
+/// Sees to it that the time of the last change differs, however coarse the clock.
+fn touch(path: &Path) {
+    let file = std::fs::File::options().write(true).open(path).unwrap();
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(10);
+    file.set_modified(later).unwrap();
+}
+
+#[test]
+fn many_files_are_worked_on_through_few_handles() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut bench = Bench::new(dir.path(), 32_768, &[5_000; 200]);
+    bench.store.handles = Arc::new(Handles::with_limit(3));
+    bench.store.add(TORRENT, Arc::clone(&bench.files));
+    bench.open();
+    bench.complete();
+    assert!(bench.store.handles.open() <= 3);
+    for piece in 0..bench.files.layout().pieces() {
+        assert_eq!(bench.verify(piece, 0), Ok(Done::Good));
+    }
+    bench.store.submit(Task::Release { torrent: TORRENT });
+    bench.open();
+    assert_eq!(bench.store.handles.open(), 0, "a release closes everything");
+}
+
+#[test]
+fn a_torrent_nobody_told_of_is_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut bench = Bench::new(dir.path(), 32_768, &[5_000]);
+    let missing = Err(StoreError { kind: StoreErrorKind::Missing, file: None });
+    assert_eq!(bench.verify(0, 0).map_err(|error| error.kind), Err(StoreErrorKind::Missing));
+    bench.store.remove(TORRENT);
+    assert_eq!(bench.verify(0, 0), missing);
+    assert_eq!(bench.write(bench.files.layout().block(0, 0)), missing);
+}
+
+#[test]
+fn blocks_are_answered_with_their_buffers_when_the_store_stops() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut bench = Bench::new(dir.path(), 1 << 20, &[8 << 20]);
+    bench.open();
+    let layout = Arc::clone(bench.files.layout());
+    for piece in 0..8 {
+        for index in 0..layout.blocks(piece) {
+            let (job, block) = (bench.job(), layout.block(piece, index));
+            let mut buffer = bench.pool.take(block.length as usize).unwrap();
+            buffer.copy_from_slice(&bench.bytes(block));
+            bench.store.submit(Task::Write { job, torrent: TORRENT, block, buffer, digest: true });
+        }
+    }
+    let Bench { store, replies, content, .. } = bench;
+    store.stop();
+    let mut answers = 0;
+    for reply in replies.try_iter() {
+        let Reply::Job { result, buffer, .. } = reply else { panic!("nothing was read") };
+        assert!(result == Ok(Done::Stored) && buffer.is_some());
+        answers += 1;
+    }
+    assert_eq!(answers, 512);
+    assert_eq!(tree(dir.path()), [("lone.part".to_owned(), content)]);
+}
