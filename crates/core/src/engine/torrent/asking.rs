@@ -176,8 +176,9 @@ impl Torrent {
         };
         peer.heard = cx.now;
         let index = self.layout.block_index(block);
-        let Some(index) = index.filter(|&index| take_answer(peer, cx.now, block.piece, index))
-        else {
+        let answer =
+            index.and_then(|index| Some((index, take_answer(peer, cx.now, block.piece, index)?)));
+        let Some((index, open)) = answer else {
             return self.unasked(cx, link, block, payload);
         };
         peer.snubs = false;
@@ -193,8 +194,8 @@ impl Torrent {
             Some(askers) => {
                 self.worked = true;
                 self.store(cx, block, index, payload);
-                // The peer itself may have been one of the askers, or given up before.
-                if askers > 0 {
+                // The peer itself was one of those who were asked, unless it was given up.
+                if askers > u8::from(open) {
                     self.cancel_elsewhere(cx, link, block, index);
                 }
             }
@@ -382,11 +383,11 @@ impl Torrent {
     }
 }
 
-/// Whether a block answers a request of ours, open or given up.
-fn take_answer(peer: &mut Peer, now: Time, piece: u32, index: u32) -> bool {
+/// Whether a block answers a request of ours, and if so, whether it was still open.
+fn take_answer(peer: &mut Peer, now: Time, piece: u32, index: u32) -> Option<bool> {
     if let Some(request) = peer.take_request(piece, index) {
         peer.pipeline.block(now.since(request.at));
-        return true;
+        return Some(true);
     }
-    peer.take_lapsed(piece, index)
+    peer.take_lapsed(piece, index).then_some(false)
 }
