@@ -251,12 +251,18 @@ impl<'t, 'i> Value<'t, 'i> {
 
     /// The integer; `None` if it is none or does not fit into 64 bits.
     #[must_use]
+    #[inline]
     pub fn as_int(self) -> Option<i64> {
         let [b'i', digits @ .., b'e'] = self.raw() else { return None };
         let (negative, digits) = match digits {
             [b'-', digits @ ..] => (true, digits),
             digits => (false, digits),
         };
+        if digits.len() <= 18 {
+            // No such number overflows.
+            let value = digits.iter().fold(0, |value, digit| value * 10 + i64::from(digit - b'0'));
+            return Some(if negative { -value } else { value });
+        }
         // Gathered as a negative number, of which there is one more.
         let value = digits.iter().try_fold(0i64, |value, digit| {
             value.checked_mul(10)?.checked_sub(i64::from(digit - b'0'))
@@ -266,13 +272,9 @@ impl<'t, 'i> Value<'t, 'i> {
 
     /// The content of a string.
     #[must_use]
+    #[inline]
     pub fn as_bytes(self) -> Option<&'i [u8]> {
-        let raw = self.raw();
-        if !raw[0].is_ascii_digit() {
-            return None;
-        }
-        let colon = raw.iter().position(|&byte| byte == b':')?;
-        Some(&raw[colon + 1..])
+        content(self.tape.input, self.tape.spans[self.index])
     }
 
     /// The content of a string that is UTF-8.
@@ -292,6 +294,20 @@ impl<'t, 'i> Value<'t, 'i> {
     #[must_use]
     pub fn items(self) -> Items<'t, 'i> {
         Items(self.children(Kind::List))
+    }
+
+    /// The strings of a list; `None` if it is no list, or holds anything else.
+    #[must_use]
+    #[inline]
+    pub fn strings(self) -> Option<Strings<'t, 'i>> {
+        let Tape { input, spans, .. } = self.tape;
+        let list = spans[self.index];
+        let rest = &spans[self.index + 1..];
+        let count = rest.iter().take_while(|span| span.start < list.end).count();
+        let items = &rest[..count];
+        let flat = items.iter().all(|span| input[span.start as usize].is_ascii_digit());
+        let is_list = input[list.start as usize] == b'l';
+        (is_list && flat).then(|| Strings { input, items: items.iter() })
     }
 
     /// The keys and values of a dictionary, in the order of the input; none if it is no
@@ -333,6 +349,7 @@ struct Children<'t, 'i> {
 }
 
 impl<'t, 'i> Children<'t, 'i> {
+    #[inline]
     fn next(&mut self) -> Option<Value<'t, 'i>> {
         let index = self.next;
         if self.tape.spans.get(index)?.start >= self.end {
@@ -357,6 +374,59 @@ impl<'t, 'i> Iterator for Items<'t, 'i> {
 
 impl FusedIterator for Items<'_, '_> {}
 
+impl<'t, 'i> Items<'t, 'i> {
+    /// As `next`, for an item of which `read` goes through all entries: this spares the search
+    /// for its end. `None` also if the item is no dictionary.
+    pub(crate) fn next_dict<T>(
+        &mut self,
+        read: impl FnOnce(&mut Entries<'t, 'i>) -> T,
+    ) -> Option<T> {
+        let Children { tape, next: index, end } = self.0;
+        let item = Value { tape, index };
+        if tape.spans.get(index)?.start >= end || item.kind() != Kind::Dict {
+            return None;
+        }
+        let mut entries = item.entries();
+        let out = read(&mut entries);
+        self.0.next = entries.0.next;
+        Some(out)
+    }
+}
+
+/// The content of a string.
+#[inline]
+fn content(input: &[u8], span: Span) -> Option<&[u8]> {
+    let raw = &input[span.range()];
+    if !raw[0].is_ascii_digit() {
+        return None;
+    }
+    let colon = raw.iter().position(|&byte| byte == b':')?;
+    Some(&raw[colon + 1..])
+}
+
+/// The strings of a list: see [`Value::strings`].
+#[derive(Clone, Debug)]
+pub struct Strings<'t, 'i> {
+    input: &'i [u8],
+    items: core::slice::Iter<'t, Span>,
+}
+
+impl<'i> Iterator for Strings<'_, 'i> {
+    type Item = &'i [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        content(self.input, *self.items.next()?)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.items.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Strings<'_, '_> {}
+impl FusedIterator for Strings<'_, '_> {}
+
 /// The keys and values of a dictionary: see [`Value::entries`].
 #[derive(Clone, Debug)]
 pub struct Entries<'t, 'i>(Children<'t, 'i>);
@@ -364,9 +434,17 @@ pub struct Entries<'t, 'i>(Children<'t, 'i>);
 impl<'t, 'i> Iterator for Entries<'t, 'i> {
     type Item = (&'i [u8], Value<'t, 'i>);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let key = self.0.next()?.as_bytes()?;
-        Some((key, self.0.next()?))
+        let Children { tape, next, end } = &mut self.0;
+        let index = *next;
+        if tape.spans.get(index)?.start >= *end {
+            return None;
+        }
+        // A key is a string, so its value is what comes next on the tape.
+        let value = Value { tape, index: index + 1 };
+        *next = tape.after(index + 1);
+        Some((Value { tape, index }.as_bytes()?, value))
     }
 }
 

@@ -322,6 +322,7 @@ impl PathsBuilder {
     }
 
     /// Appends a component to the path that starts at `start`; whether it had to be changed.
+    #[inline]
     fn push_component(&mut self, start: usize, component: &[u8], limit: usize) -> bool {
         if self.text.len() > start {
             self.text.push(b'/');

@@ -43,6 +43,9 @@ struct Open {
     unsorted: bool,
 }
 
+/// Around the outermost value.
+const OUTSIDE: Open = Open { index: 0, wants: Wants::Item, key: NO_KEY, unsorted: false };
+
 /// Before the first key of a dictionary.
 const NO_KEY: Span = Span { start: 0, end: 0 };
 
@@ -60,8 +63,11 @@ struct Decoder<'i> {
     tape: Tape<'i>,
     strict: bool,
     at: usize,
+    /// The innermost open container; around everything there is one that takes any value.
+    top: Open,
+    /// The containers around it, outermost first.
+    around: [Open; DEPTH_MAX],
     depth: usize,
-    open: [Open; DEPTH_MAX],
 }
 
 impl<'i> Decoder<'i> {
@@ -75,8 +81,9 @@ impl<'i> Decoder<'i> {
             tape: Tape { input, spans, oddities: Vec::new() },
             strict: mode == Mode::Strict,
             at: 0,
+            top: OUTSIDE,
+            around: [OUTSIDE; DEPTH_MAX],
             depth: 0,
-            open: [Open { index: 0, wants: Wants::Item, key: NO_KEY, unsorted: false }; DEPTH_MAX],
         })
     }
 
@@ -100,17 +107,12 @@ impl<'i> Decoder<'i> {
         match byte {
             b'0'..=b'9' => self.bytes(start),
             b'e' if self.depth > 0 => self.close(),
-            b'i' | b'l' | b'd' if self.wants() == Wants::Key => self.fault(start, ErrorKind::Key),
+            b'i' | b'l' | b'd' if self.top.wants == Wants::Key => self.fault(start, ErrorKind::Key),
             b'i' => self.int(start),
             b'l' => self.begin(start, Wants::Item),
             b'd' => self.begin(start, Wants::Key),
             _ => self.fault(start, ErrorKind::Unexpected),
         }
-    }
-
-    /// What may come next.
-    fn wants(&self) -> Wants {
-        self.depth.checked_sub(1).map_or(Wants::Item, |top| self.open[top].wants)
     }
 
     #[inline]
@@ -138,7 +140,7 @@ impl<'i> Decoder<'i> {
         }
         self.at = at + length as usize;
         self.push(start, self.at)?;
-        if self.wants() == Wants::Key {
+        if self.top.wants == Wants::Key {
             return self.key(Span { start: at as u32, end: self.at as u32 });
         }
         self.child();
@@ -177,19 +179,21 @@ impl<'i> Decoder<'i> {
         }
         let index = self.tape.spans.len() as u32;
         self.push(start, start + 1)?;
-        self.open[self.depth] = Open { index, wants, key: NO_KEY, unsorted: false };
+        let inside = Open { index, wants, ..OUTSIDE };
+        self.around[self.depth] = core::mem::replace(&mut self.top, inside);
         self.depth += 1;
         self.at = start + 1;
         Ok(())
     }
 
     fn close(&mut self) -> Result<(), Error> {
-        let open = self.open[self.depth - 1];
+        let open = self.top;
         if open.wants == Wants::Value {
             return self.fault(self.at, ErrorKind::MissingValue);
         }
         self.at += 1;
         self.depth -= 1;
+        self.top = self.around[self.depth];
         self.tape.spans[open.index as usize].end = self.at as u32;
         if open.unsorted {
             self.find_duplicate(open.index as usize)?;
@@ -200,17 +204,16 @@ impl<'i> Decoder<'i> {
 
     /// Notes that a value is complete: in a dictionary a key comes next.
     fn child(&mut self) {
-        if self.wants() == Wants::Value {
-            self.open[self.depth - 1].wants = Wants::Key;
+        if self.top.wants == Wants::Value {
+            self.top.wants = Wants::Key;
         }
     }
 
     /// Checks a key, the latest value, against the key before it.
     #[inline]
     fn key(&mut self, content: Span) -> Result<(), Error> {
-        let open = &mut self.open[self.depth - 1];
-        open.wants = Wants::Value;
-        let last = core::mem::replace(&mut open.key, content);
+        self.top.wants = Wants::Value;
+        let last = core::mem::replace(&mut self.top.key, content);
         if last.end == NO_KEY.end {
             return Ok(());
         }
@@ -226,7 +229,7 @@ impl<'i> Decoder<'i> {
         if same {
             return self.deviation(offset, ErrorKind::Duplicate);
         }
-        self.open[self.depth - 1].unsorted = true;
+        self.top.unsorted = true;
         self.deviation(offset, ErrorKind::Unsorted)
     }
 

@@ -9,7 +9,7 @@ use sha2::Sha256;
 
 use super::outer::{Oddities, text};
 use super::{Entry, Error, FILES_MAX, Files, Flags, Metainfo, Oddity, PIECE_BYTES_MIN_V2, tree};
-use crate::bencode::{Kind, Value};
+use crate::bencode::{Items, Kind, Strings, Value};
 use crate::layout::{LayoutError, PIECE_BYTES_MAX, PIECES_MAX};
 use crate::path::{self, PATH_BYTES_MAX, PATH_DEPTH_MAX, PathsBuilder};
 
@@ -139,61 +139,66 @@ fn file_list(info: Value<'_, '_>) -> Result<Listing, Error> {
         entries: Vec::with_capacity(count),
         links: Vec::new(),
     };
-    for item in list.items() {
+    let mut items = list.items();
+    while let Some(file) = ListedFile::next(&mut items)? {
         if files.entries.len() == FILES_MAX {
             return Err(Error::TooManyFiles);
         }
-        let file = ListedFile::parse(item)?;
-        files.push(file.path.items().filter_map(Value::as_bytes), file.entry, file.target)?;
+        files.push(file.path, file.entry, file.target)?;
     }
     Ok(files)
 }
 
 /// An item of the `files` of version 1.
 pub(super) struct ListedFile<'t, 'i> {
-    /// A list of strings, not empty.
-    pub(super) path: Value<'t, 'i>,
+    /// Its parts, one at least.
+    pub(super) path: Strings<'t, 'i>,
     pub(super) entry: Entry,
     /// The `symlink path` (BEP 47).
     pub(super) target: Option<Value<'t, 'i>>,
 }
 
 impl<'t, 'i> ListedFile<'t, 'i> {
-    pub(super) fn parse(item: Value<'t, 'i>) -> Result<Self, Error> {
-        if item.kind() != Kind::Dict {
-            return Err(Error::Wrong("files"));
-        }
+    /// The next item of the list; `None` at its end.
+    #[inline]
+    pub(super) fn next(items: &mut Items<'t, 'i>) -> Result<Option<Self>, Error> {
         let (mut bytes, mut path, mut utf8, mut attr, mut target) = (None, None, None, None, None);
-        for (key, value) in item.entries() {
-            let field = match key {
-                b"length" => &mut bytes,
-                b"path" => &mut path,
-                b"path.utf-8" => &mut utf8,
-                b"attr" => &mut attr,
-                b"symlink path" => &mut target,
-                _ => continue,
-            };
-            // Of equal keys the first counts.
-            *field = field.or(Some(value));
+        let read = items.next_dict(|entries| {
+            for (key, value) in entries {
+                let field = match key {
+                    b"length" => &mut bytes,
+                    b"path" => &mut path,
+                    b"path.utf-8" => &mut utf8,
+                    b"attr" => &mut attr,
+                    b"symlink path" => &mut target,
+                    _ => continue,
+                };
+                // Of equal keys the first counts.
+                *field = field.or(Some(value));
+            }
+        });
+        if read.is_none() {
+            return if items.next().is_none() { Ok(None) } else { Err(Error::Wrong("files")) };
         }
         let flags = Flags::of(attr);
-        let sure = utf8.filter(|path| is_path(*path, |part| part.as_str().is_some()));
-        let path = sure.or(path).ok_or(Error::Missing("path"))?;
-        if !is_path(path, |part| part.kind() == Kind::Bytes) {
+        let is_sure = |path: &Strings<'_, '_>| {
+            path.len() > 0 && path.clone().all(|part| core::str::from_utf8(part).is_ok())
+        };
+        let path = match utf8.and_then(Value::strings).filter(is_sure) {
+            Some(path) => path,
+            None => path.ok_or(Error::Missing("path"))?.strings().ok_or(Error::Wrong("path"))?,
+        };
+        if path.len() == 0 {
             return Err(Error::Wrong("path"));
         }
         // BEP 47: a link has no content, whatever its length says.
         let length = if flags.symlink { 0 } else { length(bytes)? };
-        Ok(Self { path, entry: Entry { length, flags }, target })
+        Ok(Some(Self { path, entry: Entry { length, flags }, target }))
     }
 }
 
-fn is_path(path: Value<'_, '_>, part: impl Fn(Value<'_, '_>) -> bool) -> bool {
-    let mut parts = path.items().peekable();
-    parts.peek().is_some() && parts.all(part)
-}
-
 /// A length in bytes.
+#[inline]
 pub(super) fn length(value: Option<Value<'_, '_>>) -> Result<u64, Error> {
     let length = value.ok_or(Error::Missing("length"))?.as_int();
     length.and_then(|length| u64::try_from(length).ok()).ok_or(Error::Wrong("length"))
@@ -201,6 +206,7 @@ pub(super) fn length(value: Option<Value<'_, '_>>) -> Result<u64, Error> {
 
 impl Flags {
     /// BEP 47: a letter for each attribute; unknown ones are ignored.
+    #[inline]
     pub(super) fn of(attr: Option<Value<'_, '_>>) -> Self {
         let letters = attr.and_then(Value::as_bytes).unwrap_or_default();
         Self {

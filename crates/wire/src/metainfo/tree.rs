@@ -155,8 +155,8 @@ impl<'t, 'i, 'f> Twin<'t, 'i, 'f> {
         let same_path = match &mut self.list {
             None => path == [self.name],
             Some(list) => {
-                let listed = list.next().map(ListedFile::parse).ok_or_else(differ)??;
-                listed.path.items().filter_map(Value::as_bytes).eq(path.iter().copied())
+                let listed = ListedFile::next(list)?.ok_or_else(differ)?;
+                listed.path.eq(path.iter().copied())
             }
         };
         let aligned = entry.length == 0 || self.offset.is_multiple_of(self.piece_length.into());

@@ -25,10 +25,37 @@ const NUMBER_BYTES_MAX: usize = 13;
 impl Paths {
     /// Gives files whose paths clash new names.
     pub(super) fn settle(&mut self) {
+        if self.are_sorted() {
+            return;
+        }
         let claims = Claims::of(self);
         if claims.clash() {
             self.rename(&claims);
         }
+    }
+
+    /// Whether a glance shows that nothing clashes, as with most torrents: the paths are ASCII,
+    /// none ends in `.part`, and each is behind the one before it whatever the case of letters.
+    fn are_sorted(&self) -> bool {
+        let mut last: &[u8] = b"";
+        let mut files = (0..self.places.len()).filter(|&file| !self.places[file].pad);
+        files.all(|file| {
+            let path = self.get(file).as_bytes();
+            let same = last.iter().zip(path).take_while(|(a, b)| a == b).count();
+            // With `/` before all else, a file stands right before a folder of its name.
+            let rank = |byte: &u8| if *byte == b'/' { 0 } else { byte.to_ascii_lowercase() };
+            let behind = match (last.get(same), path.get(same)) {
+                (None, Some(next)) => last.is_empty() || *next != b'/',
+                (Some(a), Some(b)) => rank(a) < rank(b),
+                (_, None) => false,
+            };
+            let rest = &path[same..];
+            // Folders before that are the same as those of the last path.
+            let part = ends_in_part(path)
+                || rest.contains(&b'/') && path.split(|byte| *byte == b'/').any(ends_in_part);
+            last = path;
+            behind && !part && rest.is_ascii()
+        })
     }
 
     fn rename(&mut self, claims: &Claims) {
@@ -98,9 +125,15 @@ impl Key<'_> {
 
     /// For a name that ends in `.part`, the hash of the one whose temporary name it is.
     fn whole_hash(self) -> Option<u64> {
-        let (whole, suffix) = self.0.as_bytes().split_last_chunk::<{ PART_SUFFIX.len() }>()?;
-        suffix.eq_ignore_ascii_case(PART_SUFFIX.as_bytes()).then(|| hash(whole) & !FOLDER)
+        let name = self.0.as_bytes();
+        let end = name.len().checked_sub(PART_SUFFIX.len())?;
+        ends_in_part(name).then(|| hash(&name[..end]) & !FOLDER)
     }
+}
+
+fn ends_in_part(name: &[u8]) -> bool {
+    let Some((_, suffix)) = name.split_last_chunk::<{ PART_SUFFIX.len() }>() else { return false };
+    suffix.eq_ignore_ascii_case(PART_SUFFIX.as_bytes())
 }
 
 /// The lowest bit of a claim: set for a folder, clear for a file.
