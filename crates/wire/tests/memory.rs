@@ -2,6 +2,11 @@
 //!
 //! Measured as the peak of the resident memory, which Linux lets a process read and reset.
 #![cfg(target_os = "linux")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test that looks at its own process, not part of the library"
+)]
 
 use std::fmt::Write as _;
 use std::process::Command;
