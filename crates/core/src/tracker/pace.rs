@@ -107,6 +107,7 @@ mod tests {
         within(rhythm(Some(1800), Some(1200), 0).early, 1200, 1200);
         within(rhythm(Some(120), None, 0).early, 120, 120);
         within(rhythm(Some(0), Some(0), 0).early, 60, 60);
+        within(rhythm(Some(0), None, 1).early, 120, 120);
     }
 
     #[test]

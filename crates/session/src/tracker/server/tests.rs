@@ -100,6 +100,7 @@ fn a_head_that_is_too_long_or_too_slow_is_cut_off() {
 fn a_connection_has_its_time_and_there_are_only_so_many() {
     let options = Options {
         connections_max: 2,
+        head_time: Duration::from_secs(3600),
         connection_time: Duration::from_millis(200),
         ..Options::default()
     };
