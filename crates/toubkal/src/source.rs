@@ -202,7 +202,8 @@ fn no_torrent(source: &Source, bytes: &[u8], error: &metainfo::Error) -> Failure
     if start.starts_with(b"PK\x03\x04") {
         return failure.cause("it is a zip archive").tip("unpack it first");
     }
-    let failure = failure.cause(error.to_string());
+    let cause = error.to_string();
+    let failure = failure.cause(cause.trim_start_matches("this is not a torrent file: "));
     match error {
         metainfo::Error::Bencode(_) if bytes.starts_with(b"d") => {
             failure.tip("it may be damaged or cut short: download it again")

@@ -21,15 +21,10 @@ pub(crate) fn nearest<'c>(
     best.filter(|_| !tie).map(|(_, candidate)| candidate)
 }
 
-/// Two slips at most; in short words two make a different word, unless it begins the same.
+/// Two slips at most; in a short word two make another word.
 fn is_close(typed: &str, candidate: &str, distance: usize) -> bool {
     let shorter = typed.chars().count().min(candidate.chars().count());
-    let same_start = typed.chars().next() == candidate.chars().next();
-    match distance {
-        0 | 1 => shorter >= 2,
-        2 => shorter >= 6 || (shorter >= 4 && same_start),
-        _ => false,
-    }
+    distance == 0 || (distance == 1 && shorter >= 2) || (distance == 2 && shorter >= 6)
 }
 
 /// Insertions, deletions, replacements and swaps of neighbours from one word to the other.

@@ -106,7 +106,7 @@ fn unknown_command(typed: &str, command: &Command) -> Failure {
     }
     let source = typed.ends_with(".torrent") || typed.contains("://") || typed.contains("magnet:");
     match source {
-        true => failure.tip("to download it: toubkal get, then what you gave"),
+        true => failure.tip(format!("to download it: toubkal get {typed}")),
         false => failure.tip("`toubkal -h` lists the commands"),
     }
 }

@@ -25,6 +25,7 @@ const SHOWN_BYTES: usize = 32;
 )]
 pub(crate) struct BencodeArgs {
     /// A file, or `-` for standard input
+    #[arg(value_name = "FILE")]
     file: source::Source,
     /// One JSON object: `value`, `consumed` bytes, `oddities`
     #[arg(long)]

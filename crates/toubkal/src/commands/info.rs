@@ -20,6 +20,7 @@ use crate::{json, progress, source, text, units};
 )]
 pub(crate) struct InfoArgs {
     /// A path, an http(s) address, or `-` for standard input
+    #[arg(value_name = "SOURCE")]
     source: Source,
     /// One JSON object
     #[arg(long)]

@@ -4,11 +4,11 @@
 use crate::{text, units};
 
 /// Narrower than this, gaps and words are short.
-const NARROW: usize = 60;
+const NARROW: usize = 59;
 /// From here on there is room for peers.
-const WITH_PEERS: usize = 80;
+const WITH_PEERS: usize = 79;
 /// From here on there is room for pieces.
-const WITH_PIECES: usize = 110;
+const WITH_PIECES: usize = 109;
 /// A longer bar says nothing more.
 const BAR_MAX: usize = 40;
 
@@ -67,8 +67,8 @@ impl Bar {
         let gap = if look.width < NARROW { 1 } else { 2 };
         let right = self.figures(look.width, gap);
         let room = look.width.saturating_sub(text::width(&right) + 2 * gap);
-        let bar_least = (room * 2 / 5).min(BAR_MAX);
-        let names = look.names.min(room - bar_least);
+        let bar_least = (room / 3).min(BAR_MAX);
+        let names = look.names.min(room.saturating_sub(bar_least));
         let name = text::pad(&text::cut(&self.name, names), names);
         let columns = (room - names).min(BAR_MAX);
         let gap = " ".repeat(gap);
@@ -120,7 +120,7 @@ impl Bar {
         let (rate, others) = match &self.activity {
             Activity::Saying(words) => {
                 // Words may take half of the line.
-                return format!("{percent}{gap}{}", text::cut(words, width / 2 - 3));
+                return format!("{percent}{gap}{}", text::cut(words, (width / 2).saturating_sub(3)));
             }
             Activity::Working { rate } => (rate, None),
             Activity::Moving { rate, peers, have, pieces } => (rate, Some((peers, have, pieces))),
@@ -198,14 +198,13 @@ mod tests {
 
     #[test]
     fn a_line_shows_more_where_there_is_more_room() {
-        let table = [
-            (39, "debian-…et.iso ━━──── 41 % 2.50 MB/s 4 min"),
-            (59, ""),
-            (79, ""),
-            (199, ""),
-        ];
-        for (width, _) in table {
-            println!("{}|", moving(2_500_000).line(&look(width)));
+        for (width, expected) in [
+            (39, "debia….iso ━───  41 % 2.50 MB/s 4 min"),
+            (59, "debian-1…nst.iso  ━━━─────   41 %  2.50 MB/s  about 4 min"),
+            (79, "debian-12.7…etinst.iso  ━━━━───────   41 %  2.50 MB/s  about 4 min    12 peers"),
+            (109, "debian-12.7.0…4-netinst.iso  ━━━━━────────   41 %  2.50 MB/s  about 4 min    12 peers     812 of 2,048 pieces"),
+        ] {
+            assert_eq!(moving(2_500_000).line(&look(width)), expected);
         }
     }
 

@@ -3,5 +3,5 @@
 mod line;
 mod screen;
 
-pub(crate) use line::{Activity, Bar};
+pub(crate) use line::{Activity, Bar, percent};
 pub(crate) use screen::{Screen, print, wants_colour};
