@@ -6,13 +6,17 @@ mod commands;
 mod exit;
 mod fetch;
 mod json;
+mod network;
 mod progress;
+mod report;
 mod select;
+mod signals;
 mod source;
 mod suggest;
 mod text;
 mod units;
 mod usage;
+mod watch;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;

@@ -4,11 +4,12 @@
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use toubkal_session::{State, Status, TrackerState, TrackerStatus};
+use toubkal_session::{Session, State, Status, TrackerState, TrackerStatus};
 
 use crate::exit::{Exit, Failure};
 use crate::json;
 use crate::progress::{Bar, Screen};
+use crate::watch::Job;
 
 /// Between two `progress` objects of a torrent.
 const PROGRESS: Duration = Duration::from_secs(1);
@@ -94,6 +95,31 @@ impl Report {
     /// When standard output takes nothing more.
     pub(crate) fn event(&self, event: &Event<'_>) -> Result<(), Failure> {
         if self.json { json::print(event) } else { Ok(()) }
+    }
+
+    /// Tells a program where peers reach us.
+    ///
+    /// # Errors
+    /// When standard output takes nothing more.
+    pub(crate) fn listening(&self, session: &Session) -> Result<(), Failure> {
+        let addresses: Vec<_> = session.listening_on().iter().map(ToString::to_string).collect();
+        self.event(&Event::Listen { addresses: &addresses })
+    }
+
+    /// Tells a program that a torrent is taken in.
+    ///
+    /// # Errors
+    /// When standard output takes nothing more.
+    pub(crate) fn start(&self, job: &Job) -> Result<(), Failure> {
+        self.event(&Event::Start {
+            torrent: &job.hash,
+            name: &job.metainfo.name,
+            dir: job.dir.display().to_string(),
+            total_size: job.metainfo.total(),
+            selected_size: job.selected,
+            files: job.metainfo.files().filter(|file| !file.pad).count(),
+            pieces: job.metainfo.pieces(),
+        })
     }
 
     /// A sentence for people, an object for programs.

@@ -1,13 +1,22 @@
 //! `toubkal get`: download, check, go on.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use std::{fs, io};
 
 use clap::Args;
+use toubkal_session::{Add, Priority};
+use toubkal_wire::metainfo::Metainfo;
 
 use crate::cli::{PeerArgs, RateArgs};
 use crate::exit::{Exit, Failure};
+use crate::report::{self, Report};
 use crate::select::{self, Select};
-use crate::source::Source;
+use crate::signals::Interrupt;
+use crate::source::{self, Source};
+use crate::watch::{Job, Rules, Watch};
+use crate::{network, text};
 
 /// Download torrents, or go on with them
 #[derive(Args, Debug)]
@@ -56,6 +65,100 @@ pub(crate) struct GetArgs {
     json: bool,
 }
 
-pub(crate) fn run(_args: &GetArgs) -> Result<Exit, Failure> {
-    Ok(Exit::Failed)
+/// A torrent that is going to be downloaded.
+struct Wish {
+    metainfo: Arc<Metainfo>,
+    /// One a file, when there is a choice.
+    wanted: Option<Vec<bool>>,
+}
+
+pub(crate) fn run(args: &GetArgs) -> Result<Exit, Failure> {
+    let interrupt = Interrupt::new();
+    let outcome = get(args, &interrupt);
+    if args.json { report::end(outcome) } else { outcome }
+}
+
+fn get(args: &GetArgs, interrupt: &Interrupt) -> Result<Exit, Failure> {
+    // Everything that can be wrong with what was asked for is said before anything is touched.
+    let wishes = wishes(args)?;
+    check_folder(&args.output)?;
+    let peers = network::peers(&args.peers.peer)?;
+    let session = network::start(&args.peers, &args.rates)?;
+    let mut report = Report::new(args.quiet, args.json);
+    report.listening(&session)?;
+    let rules = Rules {
+        patience: (args.patience > 0).then(|| Duration::from_secs(args.patience)),
+        seed: args.seed,
+        ratio: None,
+        named_peers: peers.len(),
+    };
+    let mut jobs = Vec::new();
+    for wish in wishes {
+        let mut add = Add::to(&args.output);
+        add.priorities = wish.wanted.as_ref().map(|wanted| priorities(wanted));
+        add.sequential = args.sequential;
+        add.adopt = args.adopt;
+        add.peers.clone_from(&peers);
+        let name = text::cut(&wish.metainfo.name, 60);
+        let torrent = session.add(Arc::clone(&wish.metainfo), add).map_err(|error| {
+            Failure::new(Exit::Failed, format!("cannot take {name}")).cause(error.to_string())
+        })?;
+        let job = Job::new(torrent, args.output.clone(), selected_size(&wish));
+        report.start(&job)?;
+        jobs.push(job);
+    }
+    Watch { session, jobs, rules, report: &mut report, interrupt }.run()
+}
+
+/// Reads all sources; the same torrent twice is one.
+fn wishes(args: &GetArgs) -> Result<Vec<Wish>, Failure> {
+    let mut wishes: Vec<Wish> = Vec::new();
+    for source in &args.sources {
+        let metainfo = source::metainfo(source)?;
+        let Some(hash) = metainfo.info_hash_v1 else { return Err(v2_only(source)) };
+        if wishes.iter().any(|wish| wish.metainfo.info_hash_v1 == Some(hash)) {
+            continue;
+        }
+        let wanted = select::wanted(&metainfo, &args.select)?;
+        wishes.push(Wish { metainfo: Arc::new(metainfo), wanted });
+    }
+    Ok(wishes)
+}
+
+/// BEP 52: the transfer of version 2 comes later.
+pub(super) fn v2_only(source: &Source) -> Failure {
+    Failure::new(Exit::BadTorrent, format!("{source} cannot be downloaded yet"))
+        .cause("it is a torrent of version 2 alone; this version of toubkal transfers version 1")
+        .tip("look for a hybrid torrent, or one of version 1; `toubkal info` reads all of them")
+}
+
+/// Whether the folder can be one; it is made when the first file is.
+fn check_folder(dir: &Path) -> Result<(), Failure> {
+    let in_the_way = |path: &Path| {
+        Err(Failure::new(Exit::NotWritable, format!("cannot write into {}", dir.display()))
+            .cause(format!("{} is a file, not a folder", path.display()))
+            .tip("choose another folder with -o"))
+    };
+    for path in dir.ancestors().filter(|path| !path.as_os_str().is_empty()) {
+        match fs::metadata(path) {
+            Ok(meta) if meta.is_dir() => return Ok(()),
+            Ok(_) => return in_the_way(path),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return Err(Failure::io("write into", dir, &error));
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn priorities(wanted: &[bool]) -> Vec<Priority> {
+    let priority = |&wanted: &bool| if wanted { Priority::Normal } else { Priority::Skip };
+    wanted.iter().map(priority).collect()
+}
+
+fn selected_size(wish: &Wish) -> u64 {
+    let Some(wanted) = &wish.wanted else { return wish.metainfo.total() };
+    let files = wish.metainfo.files().zip(wanted);
+    files.filter(|(_, wanted)| **wanted).map(|(file, _)| file.length).sum()
 }
