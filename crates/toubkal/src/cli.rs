@@ -131,11 +131,9 @@ mod tests {
     fn listen_takes_a_port_or_an_address() {
         assert_eq!(parse_listen("6881"), Ok(Listen::everywhere(6881)));
         assert_eq!(parse_listen(":0"), Ok(Listen::everywhere(0)));
-        for (text, expected) in [
-            ("127.0.0.1:1", "127.0.0.1:1"),
-            ("[::1]:2", "[::1]:2"),
-            ("localhost:3", "127.0.0.1:3"),
-        ] {
+        for (text, expected) in
+            [("127.0.0.1:1", "127.0.0.1:1"), ("[::1]:2", "[::1]:2"), ("localhost:3", "127.0.0.1:3")]
+        {
             assert_eq!(parse_listen(text), Ok(Listen(vec![expected.parse().unwrap()])));
         }
         for text in ["", "x", "127.0.0.1", "70000", "::1:2:z", "host:1"] {

@@ -57,7 +57,9 @@ impl Exit {
                 "Failed: the transfer broke off, `verify` found something missing or wrong, or\n\
                  `info` or `bencode` were given a file of another kind."
             }
-            Self::Usage => "Usage: an unknown flag, a value out of range, a file that is not there.",
+            Self::Usage => {
+                "Usage: an unknown flag, a value out of range, a file that is not there."
+            }
             Self::BadTorrent => {
                 "Bad torrent: broken, cut short, of a kind that cannot be downloaded yet, or a\n\
                  magnet link."

@@ -8,7 +8,7 @@ use toubkal_session::{Session, State, Status, TrackerState, TrackerStatus};
 
 use crate::exit::{Exit, Failure};
 use crate::json;
-use crate::progress::{Bar, Screen};
+use crate::progress::{self, Bar, Screen};
 use crate::watch::Job;
 
 /// Between two `progress` objects of a torrent.
@@ -206,10 +206,15 @@ pub(crate) fn end(outcome: Result<Exit, Failure>) -> Result<Exit, Failure> {
 /// The `progress` object of a torrent.
 pub(crate) fn progress_event<'e>(torrent: &'e str, status: &Status) -> Event<'e> {
     let done = status.wanted.saturating_sub(status.left);
+    let percent = match status.state {
+        State::Opening => 0,
+        State::Checking { done, of } => progress::percent(done.into(), of.into()),
+        _ => progress::percent(done, status.wanted),
+    };
     Event::Progress {
         torrent,
         state: state_name(status.state),
-        percent: crate::progress::percent(done, status.wanted),
+        percent,
         done,
         wanted: status.wanted,
         downloaded: status.downloaded,
@@ -303,9 +308,10 @@ mod tests {
         );
         assert_eq!(attempts(&[], 0, 0), "it names no tracker");
         let many: Vec<_> = (0..5).map(|_| tracker(TrackerState::Asking)).collect();
-        assert!(attempts(&many, 7, 0).ends_with(
-            "and 2 more trackers; 7 addresses tried: nobody answers"
-        ));
+        assert!(
+            attempts(&many, 7, 0)
+                .ends_with("and 2 more trackers; 7 addresses tried: nobody answers")
+        );
     }
 
     #[test]

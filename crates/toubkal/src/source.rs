@@ -177,8 +177,10 @@ fn magnet(link: &str) -> Failure {
     let failure = match query.split('&').find_map(hash_of) {
         Some(()) => Failure::new(Exit::BadTorrent, "magnet links are not supported yet")
             .cause("this version of toubkal downloads from .torrent files only"),
-        None => Failure::new(Exit::BadTorrent, format!("{} is no magnet link", text::cut(link, 60)))
-            .cause("there is no info-hash in it"),
+        None => {
+            Failure::new(Exit::BadTorrent, format!("{} is no magnet link", text::cut(link, 60)))
+                .cause("there is no info-hash in it")
+        }
     };
     failure.tip("give the .torrent file instead")
 }

@@ -53,8 +53,17 @@ mod tests {
     use super::*;
 
     const COMMANDS: [&str; 11] = [
-        "get", "seed", "create", "info", "bencode", "verify", "tracker", "demo", "completions",
-        "paths", "help",
+        "get",
+        "seed",
+        "create",
+        "info",
+        "bencode",
+        "verify",
+        "tracker",
+        "demo",
+        "completions",
+        "paths",
+        "help",
     ];
     const FLAGS: [&str; 8] =
         ["listen", "select", "sequential", "down-limit", "up-limit", "json", "patience", "seed"];
@@ -62,17 +71,32 @@ mod tests {
     #[test]
     fn slips_of_the_finger_are_understood() {
         let table = [
-            ("gte", "get"), ("gett", "get"), ("sead", "seed"), ("sede", "seed"),
-            ("creat", "create"), ("craete", "create"), ("inof", "info"), ("bencod", "bencode"),
-            ("verfy", "verify"), ("verfiy", "verify"), ("traker", "tracker"), ("dmeo", "demo"),
-            ("completion", "completions"), ("path", "paths"), ("hlep", "help"),
+            ("gte", "get"),
+            ("gett", "get"),
+            ("sead", "seed"),
+            ("sede", "seed"),
+            ("creat", "create"),
+            ("craete", "create"),
+            ("inof", "info"),
+            ("bencod", "bencode"),
+            ("verfy", "verify"),
+            ("verfiy", "verify"),
+            ("traker", "tracker"),
+            ("dmeo", "demo"),
+            ("completion", "completions"),
+            ("path", "paths"),
+            ("hlep", "help"),
         ];
         for (typed, meant) in table {
             assert_eq!(nearest(typed, COMMANDS), Some(meant), "{typed}");
         }
         let table = [
-            ("lisen", "listen"), ("selct", "select"), ("sequental", "sequential"),
-            ("downlimit", "down-limit"), ("jsn", "json"), ("patince", "patience"),
+            ("lisen", "listen"),
+            ("selct", "select"),
+            ("sequental", "sequential"),
+            ("downlimit", "down-limit"),
+            ("jsn", "json"),
+            ("patince", "patience"),
         ];
         for (typed, meant) in table {
             assert_eq!(nearest(typed, FLAGS), Some(meant), "{typed}");

@@ -147,7 +147,8 @@ mod tests {
 
     #[test]
     fn no_cut_is_wider_than_it_may_be() {
-        let names = ["日本語の名前.iso", "🎵🎵🎵🎵🎵🎵", "e\u{301}e\u{301}e\u{301}e\u{301}", "a\x1bb\x1bc"];
+        let names =
+            ["日本語の名前.iso", "🎵🎵🎵🎵🎵🎵", "e\u{301}e\u{301}e\u{301}e\u{301}", "a\x1bb\x1bc"];
         for name in names {
             for max in 0..20 {
                 let cut = cut(name, max);

@@ -235,7 +235,8 @@ mod tests {
 
     #[test]
     fn round_binary_sizes_stay_round() {
-        let table = [(262_144, "256 KiB"), (1 << 24, "16 MiB"), (1, "1 byte"), (1000, "1,000 bytes")];
+        let table =
+            [(262_144, "256 KiB"), (1 << 24, "16 MiB"), (1, "1 byte"), (1000, "1,000 bytes")];
         for (bytes, expected) in table {
             assert_eq!(binary_size(bytes), expected);
         }
@@ -291,8 +292,23 @@ mod tests {
     #[test]
     fn what_is_no_rate_is_refused() {
         let bad = [
-            "", "k", "fast", "-1", "1..5", "1.", ".5", "5x", "1e6", "1,5M", "0", "0k", "i", "1i",
-            "99999999999999999999", "99999999T", "1.0000000001k",
+            "",
+            "k",
+            "fast",
+            "-1",
+            "1..5",
+            "1.",
+            ".5",
+            "5x",
+            "1e6",
+            "1,5M",
+            "0",
+            "0k",
+            "i",
+            "1i",
+            "99999999999999999999",
+            "99999999T",
+            "1.0000000001k",
         ];
         for text in bad {
             assert!(parse_rate(text).is_err(), "{text}");

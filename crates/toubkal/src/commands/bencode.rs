@@ -79,7 +79,8 @@ fn write_json(value: Value<'_, '_>, out: &mut String) {
         Kind::Bytes => match value.as_str() {
             Some(text) => out.push_str(&quoted(text)),
             None => {
-                let _ = write!(out, "{{\"$hex\":\"{}\"}}", text::hex(value.as_bytes().unwrap_or(b"")));
+                let _ =
+                    write!(out, "{{\"$hex\":\"{}\"}}", text::hex(value.as_bytes().unwrap_or(b"")));
             }
         },
         Kind::List => {

@@ -4,7 +4,7 @@ use clap::{Args, CommandFactory};
 
 use crate::cli::Cli;
 use crate::exit::{Exit, Failure};
-use crate::{progress, suggest};
+use crate::{progress, suggest, usage};
 
 const EXIT_CODES: &str = "exit-codes";
 
@@ -16,18 +16,23 @@ pub(crate) struct HelpArgs {
 }
 
 pub(crate) fn run(args: &HelpArgs) -> Result<Exit, Failure> {
-    let mut program = Cli::command();
-    program.build();
-    let text = match args.topic.as_deref() {
-        None => program.render_long_help().to_string(),
-        Some(EXIT_CODES) => exit_codes(),
-        Some(topic) => match program.find_subcommand_mut(topic) {
-            Some(command) => command.render_long_help().to_string(),
-            None => return Err(unknown_topic(topic, &program)),
-        },
-    };
-    progress::print(&text)?;
-    Ok(Exit::Done)
+    let program = Cli::command();
+    match args.topic.as_deref() {
+        None => long_help(&["toubkal", "--help"]),
+        Some(EXIT_CODES) => progress::print(&exit_codes()).map(|()| Exit::Done),
+        Some(topic) if program.find_subcommand(topic).is_some() => {
+            long_help(&["toubkal", topic, "--help"])
+        }
+        Some(topic) => Err(unknown_topic(topic, &program)),
+    }
+}
+
+/// What the parser prints for these words.
+fn long_help(words: &[&str]) -> Result<Exit, Failure> {
+    match Cli::command().try_get_matches_from(words) {
+        Ok(_) => Ok(Exit::Done),
+        Err(help) => usage::outcome(&help),
+    }
 }
 
 /// The table of exit codes.

@@ -1,12 +1,19 @@
 //! `toubkal seed`: share what is there.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
+use toubkal_session::{Add, Priority};
 
 use crate::cli::{PeerArgs, RateArgs};
-use crate::exit::{Exit, Failure};
-use crate::source::Source;
+use crate::exit::{Exit, Failure, io_cause};
+use crate::network;
+use crate::report::{self, Report};
+use crate::signals::Interrupt;
+use crate::source::{self, Source};
+use crate::watch::{Job, Rules, Watch};
 
 /// Share files that are there already
 #[derive(Args, Debug)]
@@ -49,6 +56,46 @@ fn parse_ratio(text: &str) -> Result<f64, String> {
     }
 }
 
-pub(crate) fn run(_args: &SeedArgs) -> Result<Exit, Failure> {
-    Ok(Exit::Failed)
+pub(crate) fn run(args: &SeedArgs) -> Result<Exit, Failure> {
+    let interrupt = Interrupt::new();
+    let outcome = seed(args, &interrupt);
+    if args.json { report::end(outcome) } else { outcome }
+}
+
+fn seed(args: &SeedArgs, interrupt: &Interrupt) -> Result<Exit, Failure> {
+    let metainfo = Arc::new(source::metainfo(&args.torrent)?);
+    if metainfo.info_hash_v1.is_none() {
+        return Err(super::get::v2_only(&args.torrent));
+    }
+    check_data(&args.data)?;
+    let peers = network::peers(&args.peers.peer)?;
+    let session = network::start(&args.peers, &args.rates)?;
+    let mut report = Report::new(args.quiet, args.json);
+    report.listening(&session)?;
+    let rules = Rules { patience: None, seed: true, ratio: args.ratio, named_peers: peers.len() };
+    let mut add = Add::to(&args.data);
+    // Nothing is wanted, so nothing is written: what is there is checked and shared.
+    add.priorities = Some(vec![Priority::Skip; metainfo.file_count()]);
+    add.peers = peers;
+    let selected = metainfo.total();
+    let torrent = session.add(metainfo, add).map_err(|error| {
+        Failure::new(Exit::Failed, format!("cannot share {}", args.torrent))
+            .cause(error.to_string())
+    })?;
+    let mut job = Job::new(torrent, args.data.clone(), selected);
+    job.sharing = true;
+    report.start(&job)?;
+    Watch { session, jobs: vec![job], rules, report: &mut report, interrupt }.run()
+}
+
+/// Whether there is a folder to share from.
+pub(super) fn check_data(dir: &Path) -> Result<(), Failure> {
+    let failure = |exit| Failure::new(exit, format!("cannot read the folder {}", dir.display()));
+    match fs::metadata(dir) {
+        Ok(meta) if meta.is_dir() => Ok(()),
+        Ok(_) => Err(failure(Exit::Usage)
+            .cause("it is a file")
+            .tip("--data is the folder that holds the torrent's file or folder")),
+        Err(error) => Err(failure(Exit::Usage).cause(io_cause(&error)).tip("check --data")),
+    }
 }

@@ -75,7 +75,11 @@ impl Bar {
         let line = format!("{name}{gap}{}{gap}{right}", self.bar(columns, look));
         let line = line.trim_end();
         // On a terminal too narrow for the figures themselves the colours go, too.
-        if look.width < text::width(&right) + 2 { text::cut(&right, look.width) } else { line.into() }
+        if look.width < text::width(&right) + 2 {
+            text::cut(&right, look.width)
+        } else {
+            line.into()
+        }
     }
 
     /// The line for a file or a pipe: a sentence.
@@ -120,7 +124,10 @@ impl Bar {
         let (rate, others) = match &self.activity {
             Activity::Saying(words) => {
                 // Words may take half of the line.
-                return format!("{percent}{gap}{}", text::cut(words, (width / 2).saturating_sub(3)));
+                return format!(
+                    "{percent}{gap}{}",
+                    text::cut(words, (width / 2).saturating_sub(3))
+                );
             }
             Activity::Working { rate } => (rate, None),
             Activity::Moving { rate, peers, have, pieces } => (rate, Some((peers, have, pieces))),
@@ -202,7 +209,10 @@ mod tests {
             (39, "debia….iso ━───  41 % 2.50 MB/s 4 min"),
             (59, "debian-1…nst.iso  ━━━─────   41 %  2.50 MB/s  about 4 min"),
             (79, "debian-12.7…etinst.iso  ━━━━───────   41 %  2.50 MB/s  about 4 min    12 peers"),
-            (109, "debian-12.7.0…4-netinst.iso  ━━━━━────────   41 %  2.50 MB/s  about 4 min    12 peers     812 of 2,048 pieces"),
+            (
+                109,
+                "debian-12.7.0…4-netinst.iso  ━━━━━────────   41 %  2.50 MB/s  about 4 min    12 peers     812 of 2,048 pieces",
+            ),
         ] {
             assert_eq!(moving(2_500_000).line(&look(width)), expected);
         }
@@ -211,10 +221,13 @@ mod tests {
     #[test]
     fn every_line_fits_from_1_to_250_columns() {
         let mut bars = vec![moving(0), moving(1), moving(999_999_999_999)];
-        for words in ["checking what is there", "日本語の言葉が長い長い長い長い長い", "\x1b[2J"] {
+        for words in ["checking what is there", "日本語の言葉が長い長い長い長い長い", "\x1b[2J"]
+        {
             bars.push(Bar { activity: Activity::Saying(words.into()), ..moving(0) });
         }
-        bars.push(Bar { name: "日本語の名前🎵🎵🎵🎵🎵🎵🎵.mkv".into(), ..moving(5_000_000) });
+        bars.push(Bar {
+            name: "日本語の名前🎵🎵🎵🎵🎵🎵🎵.mkv".into(), ..moving(5_000_000)
+        });
         bars.push(Bar { name: String::new(), of: 0, done: 0, ..moving(0) });
         bars.push(Bar { activity: Activity::Working { rate: 1 << 40 }, ..moving(0) });
         for bar in &bars {

@@ -36,6 +36,8 @@ pub(crate) struct Job {
     pub(crate) lonely: Option<Instant>,
     /// When it was last said that nobody is there.
     pub(crate) told: Option<Instant>,
+    /// Nothing is fetched: what is there is shared.
+    pub(crate) sharing: bool,
     /// Everything selected is there.
     pub(crate) complete: bool,
     /// How it ended.
@@ -58,6 +60,7 @@ impl Job {
             begun: Instant::now(),
             lonely: None,
             told: None,
+            sharing: false,
             complete: false,
             exit: None,
             heard: Vec::new(),

@@ -112,7 +112,8 @@ impl Watch<'_> {
                     return Ok(());
                 };
                 let file = job.metainfo.file(*file as usize);
-                let event = Event::File { torrent: &job.hash, path: file.path, length: file.length };
+                let event =
+                    Event::File { torrent: &job.hash, path: file.path, length: file.length };
                 self.report.event(&event)
             }
             Notice::Completed { torrent, at_once } => self.completed(*torrent, *at_once),
@@ -134,17 +135,35 @@ impl Watch<'_> {
     }
 
     fn completed(&mut self, torrent: TorrentId, at_once: bool) -> Result<(), Failure> {
-        let Some(job) = self.jobs.iter_mut().find(|job| job.is(torrent)) else { return Ok(()) };
+        let Some(index) = self.index(torrent) else { return Ok(()) };
+        let job = &mut self.jobs[index];
         if job.complete {
             return Ok(());
         }
-        job.complete = true;
         job.look();
+        if job.sharing {
+            return self.shares(index);
+        }
+        job.complete = true;
         let (sentence, event) = job.result(at_once);
         self.report.result(&sentence, &event)?;
         if !self.rules.seed {
             job.exit = Some(Exit::Done);
         }
+        Ok(())
+    }
+
+    /// What is to be shared was checked: is it all there?
+    fn shares(&mut self, index: usize) -> Result<(), Failure> {
+        let job = &mut self.jobs[index];
+        if job.status.have < job.status.pieces {
+            let failure = words::not_complete(job);
+            return self.give_up(index, &failure);
+        }
+        job.complete = true;
+        let (_, event) = job.result(true);
+        self.report.event(&event)?;
+        self.report.say(&words::sharing_begins(job));
         Ok(())
     }
 

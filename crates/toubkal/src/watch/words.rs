@@ -45,6 +45,23 @@ pub(super) fn kept(job: &Job, alone: bool) -> String {
     }
 }
 
+/// What `seed` says when everything is there.
+pub(super) fn sharing_begins(job: &Job) -> String {
+    let name = text::cut(&job.metainfo.name, NAME);
+    format!("{name}, {}, verified; sharing until Ctrl-C", units::size(job.selected))
+}
+
+/// What `seed` says when something is missing.
+pub(super) fn not_complete(job: &Job) -> Failure {
+    let name = text::cut(&job.metainfo.name, NAME);
+    let have = text::grouped(u64::from(job.status.have));
+    let pieces = text::count(u64::from(job.status.pieces), "piece", "pieces");
+    let dir = job.dir.display();
+    Failure::new(Exit::Failed, format!("{name} is not complete in {dir}"))
+        .cause(format!("{have} of {pieces} are good"))
+        .tip("`toubkal verify` lists what is wrong, `toubkal get` fetches what is missing")
+}
+
 /// What was given to others.
 pub(super) fn shared(job: &Job) -> String {
     let uploaded = job.status.uploaded;
@@ -78,15 +95,11 @@ fn downloading(job: &Job) -> Activity {
     match (status.down_rate, status.peers) {
         (0, 0) if status.dialing > 0 => Activity::Saying("connecting to peers".into()),
         (0, 0) => Activity::Saying("looking for peers".into()),
-        (0, _) if status.rarest == 0 => {
-            Activity::Saying(format!("{}, none has the rest", peers()))
-        }
+        (0, _) if status.rarest == 0 => Activity::Saying(format!("{}, none has the rest", peers())),
         (0, _) if status.unchoked_by == 0 => {
             Activity::Saying(format!("{}, waiting for a turn", peers()))
         }
-        (rate, peers) => {
-            Activity::Moving { rate, peers, have: status.have, pieces: status.pieces }
-        }
+        (rate, peers) => Activity::Moving { rate, peers, have: status.have, pieces: status.pieces },
     }
 }
 
