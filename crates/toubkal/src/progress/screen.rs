@@ -40,8 +40,7 @@ enum Kind {
 impl Screen {
     /// Looks at standard error and the environment.
     pub(crate) fn new(quiet: bool) -> Self {
-        let dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let kind = match (quiet, io::stderr().is_terminal() && !dumb) {
+        let kind = match (quiet, io::stderr().is_terminal() && !is_dumb()) {
             (true, _) => Kind::Quiet,
             (false, true) => Kind::Terminal { colour: wants_colour(), unicode: shows_unicode() },
             (false, false) => Kind::Plain,
@@ -155,7 +154,12 @@ fn write_stderr(text: &str) {
 
 /// Whether colours are welcome: <https://no-color.org>.
 pub(crate) fn wants_colour() -> bool {
-    env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    !is_dumb() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Whether the terminal says that it knows no escape sequences.
+fn is_dumb() -> bool {
+    env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
 /// Whether the locale says UTF-8; there is nothing else on Windows and macOS.

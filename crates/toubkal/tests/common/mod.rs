@@ -1,5 +1,5 @@
 //! What the tests of the program share: running it with a limit of time, and making torrents.
-#![allow(dead_code, reason = "each test uses its part")]
+#![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};
