@@ -17,6 +17,7 @@ mod text;
 mod units;
 mod usage;
 mod watch;
+mod work;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
