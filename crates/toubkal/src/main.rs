@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod exit;
 mod fetch;
+mod folder;
 mod json;
 mod network;
 mod progress;

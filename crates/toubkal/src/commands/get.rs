@@ -1,9 +1,8 @@
 //! `toubkal get`: download, check, go on.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fs, io};
 
 use clap::Args;
 use toubkal_session::{Add, Priority};
@@ -16,7 +15,7 @@ use crate::select::{self, Select};
 use crate::signals::Interrupt;
 use crate::source::{self, Source};
 use crate::watch::{Job, Rules, Watch};
-use crate::{network, text};
+use crate::{folder, network, text};
 
 /// Download torrents, or go on with them
 #[derive(Args, Debug)]
@@ -81,7 +80,7 @@ pub(crate) fn run(args: &GetArgs) -> Result<Exit, Failure> {
 fn get(args: &GetArgs, interrupt: &Interrupt) -> Result<Exit, Failure> {
     // Everything that can be wrong with what was asked for is said before anything is touched.
     let wishes = wishes(args)?;
-    check_folder(&args.output)?;
+    folder::check(&args.output)?;
     let peers = network::peers(&args.peers.peer)?;
     let session = network::start(&args.peers, &args.rates)?;
     let mut report = Report::new(args.quiet, args.json);
@@ -130,26 +129,6 @@ pub(super) fn v2_only(source: &Source) -> Failure {
     Failure::new(Exit::BadTorrent, format!("{source} cannot be downloaded yet"))
         .cause("it is a torrent of version 2 alone; this version of toubkal transfers version 1")
         .tip("look for a hybrid torrent, or one of version 1; `toubkal info` reads all of them")
-}
-
-/// Whether the folder can be one; it is made when the first file is.
-fn check_folder(dir: &Path) -> Result<(), Failure> {
-    let in_the_way = |path: &Path| {
-        Err(Failure::new(Exit::NotWritable, format!("cannot write into {}", dir.display()))
-            .cause(format!("{} is a file, not a folder", path.display()))
-            .tip("choose another folder with -o"))
-    };
-    for path in dir.ancestors().filter(|path| !path.as_os_str().is_empty()) {
-        match fs::metadata(path) {
-            Ok(meta) if meta.is_dir() => return Ok(()),
-            Ok(_) => return in_the_way(path),
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                return Err(Failure::io("write into", dir, &error));
-            }
-            Err(_) => {}
-        }
-    }
-    Ok(())
 }
 
 fn priorities(wanted: &[bool]) -> Vec<Priority> {

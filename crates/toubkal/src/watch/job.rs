@@ -77,11 +77,6 @@ impl Job {
         self.status = self.torrent.status();
     }
 
-    /// What was there has been checked: from now on time counts.
-    pub(crate) fn checked(&mut self) {
-        self.begun = Instant::now();
-    }
-
     /// Notes what a tracker said; whether it is new.
     pub(crate) fn heard(&mut self, url: &str, message: &str) -> bool {
         let words = format!("{url} {message}");

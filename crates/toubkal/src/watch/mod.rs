@@ -10,7 +10,7 @@ use toubkal_session::{Notice, Session, SessionEvent, State, TorrentId};
 use crate::exit::{Exit, Failure};
 use crate::report::{self, Event, Report};
 use crate::signals::Interrupt;
-use crate::{progress, text};
+use crate::{folder, progress, text};
 
 pub(crate) use job::Job;
 
@@ -101,12 +101,7 @@ impl Watch<'_> {
 
     fn notice(&mut self, notice: &Notice) -> Result<(), Failure> {
         match notice {
-            Notice::Checked { torrent } => {
-                if let Some(job) = self.jobs.iter_mut().find(|job| job.is(*torrent)) {
-                    job.checked();
-                }
-                Ok(())
-            }
+            Notice::Checked { torrent } => self.checked(*torrent),
             Notice::FileDone { torrent, file } => {
                 let Some(job) = self.jobs.iter().find(|job| job.is(*torrent)) else {
                     return Ok(());
@@ -131,6 +126,22 @@ impl Watch<'_> {
                 self.report.notice(&job.hash, &sentence)
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Time counts from now on. If something is to be fetched, there must be a place for it:
+    /// that is said now, and not when the first peer has been found.
+    fn checked(&mut self, torrent: TorrentId) -> Result<(), Failure> {
+        let Some(index) = self.index(torrent) else { return Ok(()) };
+        let job = &mut self.jobs[index];
+        job.begun = Instant::now();
+        job.look();
+        if job.sharing || job.status.left == 0 {
+            return Ok(());
+        }
+        match folder::trial(&job.dir) {
+            Ok(()) => Ok(()),
+            Err(failure) => self.give_up(index, &failure),
         }
     }
 

@@ -152,3 +152,158 @@ pub fn torrent_with<const N: usize>(changes: [(&str, Option<Node>); N]) -> Vec<u
     }
     torrent(Node::Dict(info))
 }
+
+/// A folder with files of every shape that matters, and a torrent of it.
+pub struct Content {
+    pub dir: tempfile::TempDir,
+    pub torrent: String,
+    /// Bytes of all files.
+    pub size: u64,
+}
+
+/// Files that share pieces, an empty one, one in a folder of its own; in pieces of 16 KiB.
+const FILES: [(&str, usize); 5] = [
+    ("a.bin", 700_001),
+    ("empty", 0),
+    ("sub/b.bin", 5),
+    ("sub/deep/c.bin", 300_000),
+    ("z.txt", 40_000),
+];
+
+impl Content {
+    /// Makes the files in `DIR/data/things`, and the torrent with the program itself.
+    pub fn new(announce: Option<&str>) -> Self {
+        let dir = tempfile::tempdir().expect("there is a folder for temporary files");
+        let data = dir.path().join("data/things");
+        for (index, (path, length)) in FILES.iter().enumerate() {
+            let path = data.join(path);
+            std::fs::create_dir_all(path.parent().expect("it has one")).expect("it can be made");
+            let bytes: Vec<u8> =
+                (0..*length).map(|at| (at * 31 / 7 + at / 256 + index) as u8).collect();
+            std::fs::write(path, bytes).expect("it can be written");
+        }
+        let torrent = dir.path().join("things.torrent").display().to_string();
+        let path = data.display().to_string();
+        let mut args = vec!["create", &path, "-o", &torrent, "--piece-length", "16KiB"];
+        args.extend(announce.iter().flat_map(|url| ["--announce", *url]));
+        let ran = run(args);
+        assert_eq!(ran.code, 0, "{ran:#?}");
+        let size = FILES.iter().map(|(_, length)| *length as u64).sum();
+        Self { dir, torrent, size }
+    }
+
+    /// A path inside the folder of this content.
+    pub fn path(&self, inside: &str) -> String {
+        self.dir.path().join(inside).display().to_string()
+    }
+
+    /// Checks that the files below `DIR/inside/things` are these, and no others.
+    #[track_caller]
+    pub fn is_same(&self, inside: &str) {
+        let mut paths = self.files(inside);
+        paths.sort();
+        assert_eq!(paths, FILES.map(|(path, _)| path));
+        for (path, _) in FILES {
+            let read = |base: &str| std::fs::read(self.path(&format!("{base}/things/{path}")));
+            assert!(read("data").unwrap() == read(inside).unwrap(), "{path} differs");
+        }
+    }
+
+    /// Every file below `DIR/inside/things`.
+    pub fn files(&self, inside: &str) -> Vec<String> {
+        let root = self.dir.path().join(inside).join("things");
+        let (mut paths, mut folders) = (Vec::new(), vec![root.clone()]);
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).into_iter().flatten() {
+                let path = entry.expect("the folder can be read").path();
+                match path.is_dir() {
+                    true => folders.push(path),
+                    false => {
+                        let inside = path.strip_prefix(&root).expect("it is below");
+                        paths.push(inside.to_str().expect("it is UTF-8").replace('\\', "/"));
+                    }
+                }
+            }
+        }
+        paths
+    }
+}
+
+/// A program that runs until it is dropped, and prints JSON.
+pub struct Running {
+    child: Option<Child>,
+    lines: mpsc::Receiver<serde_json::Value>,
+}
+
+impl Running {
+    /// Starts the program; `--json` must be among the words.
+    pub fn start<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Self {
+        let mut child = toubkal(args).spawn().expect("the program starts");
+        let stdout = child.stdout.take().expect("it is piped");
+        let (tell, lines) = mpsc::channel();
+        thread::spawn(move || {
+            for line in std::io::BufRead::lines(std::io::BufReader::new(stdout)) {
+                let line = line.expect("the program's output can be read");
+                let object = serde_json::from_str(&line).expect("each line is an object");
+                if tell.send(object).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child: Some(child), lines }
+    }
+
+    /// A seed of this content, and where it listens.
+    pub fn seed(content: &Content) -> (Self, String) {
+        let data = content.path("data");
+        let words = ["--listen", "127.0.0.1:0", "--json"];
+        let seed =
+            Self::start(["seed", &content.torrent, "--data", &data].into_iter().chain(words));
+        let address = seed.until("listen")["addresses"][0].as_str().expect("it listens").to_owned();
+        (seed, address)
+    }
+
+    /// Waits for an event, and skips the others.
+    #[track_caller]
+    pub fn until(&self, event: &str) -> serde_json::Value {
+        self.until_true(|object| object["event"] == event)
+    }
+
+    /// Waits for an object of which this is true.
+    #[track_caller]
+    pub fn until_true(&self, wanted: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+        loop {
+            let object = self.lines.recv_timeout(HANG).expect("the program goes on printing");
+            if wanted(&object) {
+                return object;
+            }
+        }
+    }
+
+    /// Everything that is left, once it has ended.
+    pub fn rest(&self) -> Vec<serde_json::Value> {
+        self.lines.iter().collect()
+    }
+
+    /// The process.
+    pub fn child(&self) -> &Child {
+        self.child.as_ref().expect("it runs")
+    }
+
+    /// Waits for the end: what was printed on standard error, and the code.
+    pub fn finish(mut self) -> (Ran, Vec<serde_json::Value>) {
+        let ran = finish(self.child.take().expect("it runs"));
+        let rest = self.rest();
+        (ran, rest)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            // It may have ended by itself.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
