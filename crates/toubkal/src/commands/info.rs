@@ -1,0 +1,171 @@
+//! `toubkal info`: what is in a torrent.
+
+use clap::Args;
+use serde::Serialize;
+use toubkal_wire::metainfo::Metainfo;
+
+use crate::exit::{Exit, Failure};
+use crate::source::Source;
+use crate::{json, progress, source, text, units};
+
+/// Show what is in a torrent
+#[derive(Args, Debug)]
+#[command(
+    long_about = "Show what is in a torrent: names, info-hashes, sizes, files, trackers, and what \
+        is odd about it.\n\nEnds with exit code 1 when it is no torrent.",
+    after_help = "Examples:\n  \
+        toubkal info debian.torrent\n  \
+        toubkal info https://example.org/debian.torrent\n  \
+        toubkal info --json debian.torrent | jq -r '.files[].path'"
+)]
+pub(crate) struct InfoArgs {
+    /// A path, an http(s) address, or `-` for standard input
+    #[arg(value_name = "SOURCE")]
+    source: Source,
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &InfoArgs) -> Result<Exit, Failure> {
+    let metainfo = source::metainfo(&args.source).map_err(|failure| match failure.exit {
+        // One line, and a plain no: this command is also a question.
+        Exit::BadTorrent => {
+            let cause = failure.cause.unwrap_or_default();
+            Failure::new(Exit::Failed, format!("{}: {cause}", failure.what))
+        }
+        _ => failure,
+    })?;
+    match args.json {
+        true => json::print(&Info::new(&metainfo))?,
+        false => progress::print(&text_of(&metainfo))?,
+    }
+    Ok(Exit::Done)
+}
+
+/// The object that `--json` prints; its shape is fixed, see `docs/json.md`.
+#[derive(Serialize)]
+struct Info<'m> {
+    name: &'m str,
+    v1: Option<String>,
+    v2: Option<String>,
+    piece_length: u32,
+    num_pieces: u32,
+    total_size: u64,
+    private: bool,
+    files: Vec<FileInfo<'m>>,
+    trackers: Vec<&'m str>,
+    web_seeds: &'m [String],
+    comment: Option<&'m str>,
+    created_by: Option<&'m str>,
+    created: Option<i64>,
+    oddities: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct FileInfo<'m> {
+    path: &'m str,
+    length: u64,
+    pad: bool,
+}
+
+impl<'m> Info<'m> {
+    fn new(metainfo: &'m Metainfo) -> Self {
+        let files = metainfo.files();
+        Self {
+            name: &metainfo.name,
+            v1: metainfo.info_hash_v1.map(|hash| text::hex(&hash)),
+            v2: metainfo.info_hash_v2.map(|hash| text::hex(&hash)),
+            piece_length: metainfo.piece_length,
+            num_pieces: metainfo.pieces(),
+            total_size: metainfo.total(),
+            private: metainfo.private,
+            files: files
+                .map(|file| FileInfo { path: file.path, length: file.length, pad: file.pad })
+                .collect(),
+            trackers: metainfo.trackers.iter().flatten().map(String::as_str).collect(),
+            web_seeds: &metainfo.web_seeds,
+            comment: metainfo.comment.as_deref(),
+            created_by: metainfo.created_by.as_deref(),
+            created: metainfo.created,
+            oddities: metainfo.oddities.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+/// Facts below each other, then the files.
+fn text_of(metainfo: &Metainfo) -> String {
+    let mut sheet = Sheet(format!("{}\n\n", text::escape(&metainfo.name)));
+    let count = metainfo.files().filter(|file| !file.pad).count();
+    let files = text::count(count as u64, "file", "files");
+    sheet.row("size", &format!("{} in {files}", units::exact_size(metainfo.total())));
+    let pieces = text::grouped(u64::from(metainfo.pieces()));
+    let length = units::binary_size(u64::from(metainfo.piece_length));
+    sheet.row("pieces", &format!("{pieces} of {length}"));
+    if let Some(hash) = metainfo.info_hash_v1 {
+        sheet.row("info-hash", &text::hex(&hash));
+    }
+    if let Some(hash) = metainfo.info_hash_v2 {
+        sheet.row("info-hash v2", &text::hex(&hash));
+    }
+    if metainfo.private {
+        sheet.row("private", "yes: peers come from the trackers alone");
+    }
+    let (date, by) = (metainfo.created.map(units::date), metainfo.created_by.as_deref());
+    match (date, by) {
+        (Some(date), Some(by)) => sheet.row("created", &format!("{date} by {by}")),
+        (Some(date), None) => sheet.row("created", &date),
+        (None, Some(by)) => sheet.row("created", &format!("by {by}")),
+        (None, None) => {}
+    }
+    sheet.row_if("comment", metainfo.comment.as_deref());
+    sheet.row_if("source", metainfo.source.as_deref());
+    for (tier, url) in tiers(metainfo) {
+        let label = match (metainfo.trackers.len(), tier) {
+            (_, 0) | (1, _) => "tracker".to_owned(),
+            (_, tier) => format!("tracker, {}.", tier + 1),
+        };
+        sheet.row(&label, url);
+    }
+    for url in &metainfo.web_seeds {
+        sheet.row("web seed", url);
+    }
+    for (host, port) in &metainfo.nodes {
+        sheet.row("DHT node", &format!("{host}:{port}"));
+    }
+    for oddity in &metainfo.oddities {
+        sheet.row("odd", &oddity.to_string());
+    }
+    sheet.0.push('\n');
+    for file in metainfo.files().filter(|file| !file.pad) {
+        let size = text::pad_left(&units::steady_size(file.length), 8);
+        let link = match file.symlink {
+            true => format!(" -> {}", file.target.unwrap_or("outside, not made")),
+            false => String::new(),
+        };
+        let line = format!("{size}  {}{link}", file.path);
+        sheet.0.push_str(&format!("{}\n", text::escape(&line)));
+    }
+    sheet.0
+}
+
+/// Every tracker with the number of its tier.
+fn tiers(metainfo: &Metainfo) -> impl Iterator<Item = (usize, &str)> {
+    let tiers = metainfo.trackers.iter().enumerate();
+    tiers.flat_map(|(tier, urls)| urls.iter().map(move |url| (tier, url.as_str())))
+}
+
+/// Labels and values in two columns.
+struct Sheet(String);
+
+impl Sheet {
+    fn row(&mut self, label: &str, value: &str) {
+        self.0.push_str(&format!("{label:<14}{}\n", text::escape(value)));
+    }
+
+    fn row_if(&mut self, label: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.row(label, value);
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! One file a command: its flags, and what it does.
+
+pub(crate) mod bencode;
+pub(crate) mod completions;
+pub(crate) mod create;
+pub(crate) mod demo;
+pub(crate) mod get;
+pub(crate) mod help;
+pub(crate) mod info;
+pub(crate) mod man;
+pub(crate) mod paths;
+pub(crate) mod seed;
+pub(crate) mod tracker;
+pub(crate) mod verify;
+
+use crate::cli::Command;
+use crate::exit::{Exit, Failure};
+use crate::usage;
+
+/// Does what was asked for.
+pub(crate) fn run(command: Option<Command>) -> Result<Exit, Failure> {
+    match command.ok_or_else(usage::no_command)? {
+        Command::Get(args) => get::run(&args),
+        Command::Seed(args) => seed::run(&args),
+        Command::Create(args) => create::run(&args),
+        Command::Info(args) => info::run(&args),
+        Command::Verify(args) => verify::run(&args),
+        Command::Bencode(args) => bencode::run(&args),
+        Command::Tracker(args) => tracker::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
+        Command::Paths(args) => paths::run(&args),
+        Command::Help(args) => help::run(&args),
+    }
+}

@@ -1,0 +1,250 @@
+//! Where torrents come from: a path, an http(s) address, or standard input.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use toubkal_wire::metainfo::{self, METAINFO_BYTES_MAX, Metainfo};
+
+use crate::exit::{Exit, Failure, io_cause};
+use crate::{text, units};
+
+/// Bytes of a file that `toubkal bencode` reads.
+pub(crate) const BENCODE_BYTES_MAX: usize = 1 << 30;
+
+/// What the user gave for a torrent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// `-`
+    Stdin,
+    /// A file.
+    File(PathBuf),
+    /// An http or https address.
+    Url(String),
+    /// A magnet link.
+    Magnet(String),
+    /// An address of another kind.
+    Unknown(String),
+}
+
+impl From<OsString> for Source {
+    fn from(given: OsString) -> Self {
+        let Some(text) = given.to_str() else { return Self::File(given.into()) };
+        let lower = text.trim_start().to_ascii_lowercase();
+        match text {
+            "-" => Self::Stdin,
+            _ if lower.starts_with("magnet:") => Self::Magnet(text.to_owned()),
+            _ if lower.starts_with("http://") || lower.starts_with("https://") => {
+                Self::Url(text.trim().to_owned())
+            }
+            _ if is_address(text) && !Path::new(text).exists() => Self::Unknown(text.to_owned()),
+            _ => Self::File(text.into()),
+        }
+    }
+}
+
+/// Whether the text looks like `scheme://...`.
+fn is_address(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(scheme, _)| {
+        !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdin => f.write_str("standard input"),
+            Self::File(path) => path.display().fmt(f),
+            Self::Url(url) => f.write_str(&redacted(url)),
+            Self::Magnet(text) | Self::Unknown(text) => f.write_str(&text::cut(text, 60)),
+        }
+    }
+}
+
+/// An address without what may be secret in it: user, password and query.
+fn redacted(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = host.rsplit('@').next().unwrap_or(host);
+    let hidden = if url.contains('?') { "?…" } else { "" };
+    format!("{scheme}://{host}/{path}{hidden}")
+}
+
+/// Reads and checks a torrent.
+///
+/// # Errors
+/// One message for each way in which this can go wrong.
+pub(crate) fn metainfo(source: &Source) -> Result<Metainfo, Failure> {
+    let bytes = read(source)?;
+    Metainfo::parse(&bytes).map_err(|error| no_torrent(source, &bytes, &error))
+}
+
+/// The bytes of a torrent, wherever it is.
+fn read(source: &Source) -> Result<Vec<u8>, Failure> {
+    match source {
+        Source::Url(url) => crate::fetch::torrent(url, &source.to_string()),
+        Source::Magnet(link) => Err(magnet(link)),
+        _ => read_file(source, METAINFO_BYTES_MAX),
+    }
+}
+
+/// The bytes of a file or of standard input, at most `limit` of them.
+///
+/// # Errors
+/// When it cannot be read, or is longer.
+pub(crate) fn read_file(source: &Source, limit: usize) -> Result<Vec<u8>, Failure> {
+    let too_long = |length: Option<u64>| {
+        let length = length.map(|length| format!(" ({})", units::size(length)));
+        Failure::new(Exit::BadTorrent, format!("{source} is no torrent"))
+            .cause(format!("it is too large{}", length.unwrap_or_default()))
+            .tip(format!("at most {} are read", units::size(limit as u64)))
+    };
+    let bytes = match source {
+        Source::File(path) => {
+            let meta = fs::metadata(path).map_err(|error| unreadable(path, &error))?;
+            if meta.is_dir() {
+                return Err(folder(path));
+            }
+            if meta.len() > limit as u64 {
+                return Err(too_long(Some(meta.len())));
+            }
+            let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+            read_at_most(file, limit).map_err(|error| unreadable(path, &error))?
+        }
+        Source::Stdin => read_at_most(io::stdin().lock(), limit).map_err(|error| {
+            Failure::new(Exit::Failed, "cannot read standard input").cause(io_cause(&error))
+        })?,
+        Source::Magnet(link) => return Err(magnet(link)),
+        Source::Url(_) | Source::Unknown(_) => {
+            return Err(Failure::new(Exit::Usage, format!("cannot read {source}"))
+                .cause("this kind of address is not known here")
+                .tip("give a file, an address that starts with http:// or https://, or -"));
+        }
+    };
+    if bytes.len() > limit { Err(too_long(None)) } else { Ok(bytes) }
+}
+
+/// Reads one byte more than allowed, so that the caller notices.
+fn read_at_most(input: impl Read, limit: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    input.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    let exit = match error.kind() {
+        io::ErrorKind::PermissionDenied => Exit::NotWritable,
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Exit::Usage,
+        _ => Exit::Failed,
+    };
+    let failure = Failure::new(exit, format!("cannot read {}", path.display()));
+    let failure = failure.cause(io_cause(error));
+    let name = path.to_string_lossy();
+    match exit {
+        Exit::Usage if name.len() == 40 && name.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            failure.tip("an info-hash alone is not enough yet: give the .torrent file")
+        }
+        Exit::Usage => failure.tip("check the path"),
+        _ => failure,
+    }
+}
+
+fn folder(path: &Path) -> Failure {
+    let path = path.display();
+    Failure::new(Exit::Usage, format!("{path} is no torrent"))
+        .cause("it is a folder")
+        .tip(format!("to make a torrent of it: toubkal create {path} -o FILE.torrent"))
+}
+
+/// BEP 9 links come with a later version; a broken one is called broken all the same.
+fn magnet(link: &str) -> Failure {
+    let hash_of = |part: &str| {
+        let value = part.strip_prefix("xt=urn:")?;
+        let (kind, hash) = value.split_once(':')?;
+        let alphanumeric = hash.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let hex = hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+        match (kind, hash.len()) {
+            ("btih", 40) => hex.then_some(()),
+            ("btih", 32) => alphanumeric.then_some(()),
+            ("btmh", 68) => (hex && hash.starts_with("1220")).then_some(()),
+            _ => None,
+        }
+    };
+    let query = link.split_once('?').map_or("", |(_, query)| query);
+    let failure = match query.split('&').find_map(hash_of) {
+        Some(()) => Failure::new(Exit::BadTorrent, "magnet links are not supported yet")
+            .cause("this version of toubkal downloads from .torrent files only"),
+        None => {
+            Failure::new(Exit::BadTorrent, format!("{} is no magnet link", text::cut(link, 60)))
+                .cause("there is no info-hash in it")
+        }
+    };
+    failure.tip("give the .torrent file instead")
+}
+
+/// Why bytes are no torrent, and what they may be instead.
+fn no_torrent(source: &Source, bytes: &[u8], error: &metainfo::Error) -> Failure {
+    let failure = Failure::new(Exit::BadTorrent, format!("{source} is no torrent"));
+    let start = bytes.trim_ascii_start();
+    if bytes.is_empty() {
+        return failure.cause("it is empty").tip("download it again");
+    }
+    if start.starts_with(b"<") {
+        return failure.cause("it is a web page").tip("look on that page for the .torrent file");
+    }
+    if start.starts_with(b"magnet:") {
+        return failure.cause("it holds a magnet link").tip("give the .torrent file instead");
+    }
+    if start.starts_with(b"\x1f\x8b") {
+        return failure.cause("it is compressed").tip("unpack it with gunzip first");
+    }
+    if start.starts_with(b"PK\x03\x04") {
+        return failure.cause("it is a zip archive").tip("unpack it first");
+    }
+    let cause = error.to_string();
+    let failure = failure.cause(cause.trim_start_matches("this is not a torrent file: "));
+    match error {
+        metainfo::Error::Bencode(_) if bytes.starts_with(b"d") => {
+            failure.tip("it may be damaged or cut short: download it again")
+        }
+        metainfo::Error::Bencode(_) => failure.tip("give a .torrent file"),
+        _ => failure.tip("get the torrent from another place, or have it made anew"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(text: &str) -> Source {
+        OsString::from(text).into()
+    }
+
+    #[test]
+    fn a_source_is_known_by_its_form() {
+        assert_eq!(source("-"), Source::Stdin);
+        assert_eq!(source("a.torrent"), Source::File("a.torrent".into()));
+        assert_eq!(source("HTTP://x/y"), Source::Url("HTTP://x/y".into()));
+        assert!(matches!(source("magnet:?xt=urn:btih:x"), Source::Magnet(_)));
+        assert!(matches!(source("ftp://x/y"), Source::Unknown(_)));
+        assert!(matches!(source("./a://b"), Source::File(_)));
+    }
+
+    #[test]
+    fn secrets_of_an_address_are_not_shown() {
+        let shown = source("https://me:pass@host.example/a/b.torrent?passkey=secret").to_string();
+        assert_eq!(shown, "https://host.example/a/b.torrent?…");
+    }
+
+    #[test]
+    fn a_good_magnet_link_and_a_broken_one_are_told_apart() {
+        let good = format!("magnet:?dn=x&xt=urn:btih:{}&tr=y", "a".repeat(40));
+        assert!(magnet(&good).what.contains("not supported yet"));
+        for bad in ["magnet:", "magnet:?xt=urn:btih:zz", "magnet:?dn=x", "magnet:?xt=urn:btmh:12"] {
+            assert!(magnet(bad).what.contains("is no magnet link"), "{bad}");
+        }
+    }
+}

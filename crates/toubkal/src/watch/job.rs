@@ -1,0 +1,110 @@
+//! One torrent that is followed.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use toubkal_session::{Status, Torrent, TorrentId};
+use toubkal_wire::metainfo::Metainfo;
+
+use super::words;
+use crate::exit::Exit;
+use crate::report::Event;
+use crate::text;
+
+/// Words of trackers that are remembered, so that none is said twice.
+const HEARD_MAX: usize = 100;
+
+/// A torrent, and what was seen of it.
+#[derive(Debug)]
+pub(crate) struct Job {
+    /// What is downloaded.
+    pub(crate) metainfo: Arc<Metainfo>,
+    /// Its handle.
+    pub(crate) torrent: Torrent,
+    /// Its folder.
+    pub(crate) dir: PathBuf,
+    /// Its info-hash, in hexadecimal.
+    pub(crate) hash: String,
+    /// Bytes of the selected files.
+    pub(crate) selected: u64,
+    /// How it stood when it was looked at last.
+    pub(crate) status: Status,
+    /// When transfers began.
+    pub(crate) begun: Instant,
+    /// Since when it has had no peers.
+    pub(crate) lonely: Option<Instant>,
+    /// When it was last said that nobody is there.
+    pub(crate) told: Option<Instant>,
+    /// Nothing is fetched: what is there is shared.
+    pub(crate) sharing: bool,
+    /// Everything selected is there.
+    pub(crate) complete: bool,
+    /// How it ended.
+    pub(crate) exit: Option<Exit>,
+    heard: Vec<String>,
+}
+
+impl Job {
+    /// Begins to follow a torrent of which so many bytes are selected.
+    pub(crate) fn new(torrent: Torrent, dir: PathBuf, selected: u64) -> Self {
+        let metainfo = Arc::clone(torrent.metainfo());
+        let hash = metainfo.info_hash_v1.map(|hash| text::hex(&hash)).unwrap_or_default();
+        Self {
+            status: torrent.status(),
+            metainfo,
+            torrent,
+            dir,
+            hash,
+            selected,
+            begun: Instant::now(),
+            lonely: None,
+            told: None,
+            sharing: false,
+            complete: false,
+            exit: None,
+            heard: Vec::new(),
+        }
+    }
+
+    /// Whether news of this torrent are news of this job.
+    pub(crate) fn is(&self, torrent: TorrentId) -> bool {
+        self.torrent.id() == torrent
+    }
+
+    /// Looks at how it stands.
+    pub(crate) fn look(&mut self) {
+        self.status = self.torrent.status();
+    }
+
+    /// Notes what a tracker said; whether it is new.
+    pub(crate) fn heard(&mut self, url: &str, message: &str) -> bool {
+        let words = format!("{url} {message}");
+        let new = !self.heard.contains(&words) && self.heard.len() < HEARD_MAX;
+        if new {
+            self.heard.push(words);
+        }
+        new
+    }
+
+    /// The result: a sentence, and an object.
+    pub(crate) fn result(&self, at_once: bool) -> (String, Event<'_>) {
+        let name = &self.metainfo.name;
+        let fetched = self.status.downloaded.saturating_sub(self.status.wasted);
+        let took = self.begun.elapsed();
+        let sentence = match at_once {
+            true => words::already(name, self.selected),
+            false => words::finished(name, self.selected, fetched, took),
+        };
+        let seconds = if at_once { Duration::ZERO } else { took }.as_secs_f64();
+        let event = Event::Done {
+            torrent: &self.hash,
+            name,
+            size: self.selected,
+            downloaded: fetched,
+            seconds: (seconds * 1000.0).round() / 1000.0,
+            at_once,
+        };
+        (sentence, event)
+    }
+}

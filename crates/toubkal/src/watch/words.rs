@@ -1,0 +1,192 @@
+//! The sentences: what a torrent is doing, how it ended, what to do about it.
+
+use std::time::Duration;
+
+use toubkal_session::{State, StoreError, StoreErrorKind};
+
+use super::{Job, percent_kept};
+use crate::exit::{Exit, Failure};
+use crate::progress::{Activity, Bar};
+use crate::{text, units};
+
+/// Columns of a name in a sentence.
+const NAME: usize = 60;
+
+/// `debian.iso, 400 MB in 12 s (33 MB/s), verified`
+pub(crate) fn finished(name: &str, size: u64, fetched: u64, took: Duration) -> String {
+    let name = text::cut(name, NAME);
+    let rate = units::rate(units::mean_rate(fetched, took));
+    let (size_words, took) = (units::size(size), units::took(took));
+    // What was there before did not come over the network.
+    if u128::from(fetched) * 100 < u128::from(size) * 99 {
+        let fetched = units::size(fetched);
+        return format!("{name}, {size_words}, {fetched} of it in {took} ({rate}), verified");
+    }
+    format!("{name}, {size_words} in {took} ({rate}), verified")
+}
+
+/// `debian.iso, 400 MB, was complete already, verified`
+pub(crate) fn already(name: &str, size: u64) -> String {
+    format!("{}, {}, was complete already, verified", text::cut(name, NAME), units::size(size))
+}
+
+/// What an interrupted download leaves.
+pub(super) fn kept(job: &Job, alone: bool) -> String {
+    let kept = match job.status.state {
+        State::Opening | State::Checking { .. } => "stopped while checking".to_owned(),
+        _ => format!("{} % kept", percent_kept(job)),
+    };
+    match alone {
+        true => format!("{kept}; run the same command to go on"),
+        false => {
+            let name = text::cut(&job.metainfo.name, NAME);
+            format!("{name}: {kept}; run the same command to go on")
+        }
+    }
+}
+
+/// What `seed` says when everything is there.
+pub(super) fn sharing_begins(job: &Job) -> String {
+    let name = text::cut(&job.metainfo.name, NAME);
+    format!("{name}, {}, verified; sharing until Ctrl-C", units::size(job.selected))
+}
+
+/// What `seed` says when something is missing.
+pub(super) fn not_complete(job: &Job) -> Failure {
+    let name = text::cut(&job.metainfo.name, NAME);
+    let have = text::grouped(u64::from(job.status.have));
+    let pieces = text::count(u64::from(job.status.pieces), "piece", "pieces");
+    let dir = job.dir.display();
+    Failure::new(Exit::Failed, format!("{name} is not complete in {dir}"))
+        .cause(format!("{have} of {pieces} are good"))
+        .tip("`toubkal verify` lists what is wrong, `toubkal get` fetches what is missing")
+}
+
+/// What was given to others.
+pub(super) fn shared(job: &Job) -> String {
+    let uploaded = job.status.uploaded;
+    let ratio = uploaded as f64 / job.selected.max(1) as f64;
+    let name = text::cut(&job.metainfo.name, NAME);
+    format!("{name}: {} uploaded, ratio {ratio:.2}", units::size(uploaded))
+}
+
+/// The line of progress.
+pub(super) fn bar(job: &Job) -> Bar {
+    let status = &job.status;
+    let name = job.metainfo.name.clone();
+    let done = status.wanted.saturating_sub(status.left);
+    let saying = |words: &str| Activity::Saying(words.to_owned());
+    let (done, of, activity) = match status.state {
+        State::Checking { done, of } => {
+            (u64::from(done), u64::from(of), saying("checking what is there"))
+        }
+        State::Opening => (0, 1, saying("looking at what is there")),
+        State::Downloading => (done, status.wanted, downloading(job)),
+        State::Finishing => (done, status.wanted, saying("finishing files")),
+        State::Seeding => (done, status.wanted, Activity::Saying(sharing(job))),
+        State::Stopped(_) => (done, status.wanted, saying("stopped")),
+    };
+    Bar { name, done, of, activity }
+}
+
+fn downloading(job: &Job) -> Activity {
+    let status = &job.status;
+    let peers = || text::count(u64::from(status.peers), "peer", "peers");
+    match (status.down_rate, status.peers) {
+        (0, 0) if status.dialing > 0 => Activity::Saying("connecting to peers".into()),
+        (0, 0) => Activity::Saying("looking for peers".into()),
+        (0, _) if status.rarest == 0 => Activity::Saying(format!("{}, none has the rest", peers())),
+        (0, _) if status.unchoked_by == 0 => {
+            Activity::Saying(format!("{}, waiting for a turn", peers()))
+        }
+        (rate, peers) => Activity::Moving { rate, peers, have: status.have, pieces: status.pieces },
+    }
+}
+
+fn sharing(job: &Job) -> String {
+    let status = &job.status;
+    let peers = text::count(u64::from(status.peers), "peer", "peers");
+    match status.up_rate {
+        0 => format!("sharing, {peers}"),
+        rate => format!("sharing, {peers}, {}", units::rate(rate)),
+    }
+}
+
+/// The first letter large, and a full stop.
+pub(super) fn sentence(words: &str) -> String {
+    let mut chars = words.chars();
+    let first: String = chars.next().map(|c| c.to_uppercase().collect()).unwrap_or_default();
+    let stop = if words.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{first}{}{stop}", chars.as_str())
+}
+
+/// Nobody to download from.
+pub(super) fn no_peers(job: &Job, tried: &str) -> Failure {
+    let name = text::cut(&job.metainfo.name, NAME);
+    Failure::new(Exit::NoPeers, format!("{name}: no peers"))
+        .cause(tried)
+        .tip("try again later, name a peer with --peer, or wait longer with --patience")
+}
+
+/// The disk does not take part.
+pub(super) fn store_failure(job: &Job, error: &StoreError) -> Failure {
+    let place = match error.file.map(|file| job.metainfo.file(file as usize).path) {
+        Some(path) => {
+            let folder = job.metainfo.folder().map_or(job.dir.clone(), |name| job.dir.join(name));
+            folder.join(path)
+        }
+        None => job.dir.clone(),
+    };
+    let exit = match error.kind {
+        StoreErrorKind::Full => Exit::DiskFull,
+        StoreErrorKind::Denied
+        | StoreErrorKind::Exists
+        | StoreErrorKind::Unsafe
+        | StoreErrorKind::TooLarge => Exit::NotWritable,
+        _ => Exit::Failed,
+    };
+    let tip = match error.kind {
+        StoreErrorKind::Full => "make room, then run the same command to go on",
+        StoreErrorKind::Exists => "move it away, choose another folder with -o, or take --adopt",
+        StoreErrorKind::Denied | StoreErrorKind::Unsafe | StoreErrorKind::TooLarge => {
+            "choose another folder with -o"
+        }
+        StoreErrorKind::Busy => "wait for the other process, or choose another folder with -o",
+        _ => "look at the folder, then run the same command to go on",
+    };
+    Failure::new(exit, format!("cannot write {}", place.display()))
+        .cause(error.kind.to_string())
+        .tip(tip)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_is_a_sentence() {
+        let took = Duration::from_secs(12);
+        assert_eq!(
+            finished("debian.iso", 400_000_000, 400_000_000, took),
+            "debian.iso, 400 MB in 12 s (33.3 MB/s), verified"
+        );
+        assert_eq!(
+            finished("debian.iso", 400_000_000, 120_000_000, took),
+            "debian.iso, 400 MB, 120 MB of it in 12 s (10 MB/s), verified"
+        );
+        assert_eq!(already("a\x1b", 0), "a\\u{1b}, 0 B, was complete already, verified");
+    }
+
+    #[test]
+    fn no_time_at_all_is_no_nonsense() {
+        let text = finished("x", 1 << 40, 1 << 40, Duration::ZERO);
+        assert!(!text.contains("inf") && !text.contains("NaN"), "{text}");
+    }
+
+    #[test]
+    fn a_sentence_begins_and_ends_as_one() {
+        assert_eq!(sentence("tracker x: gone"), "Tracker x: gone.");
+        assert_eq!(sentence("quota."), "Quota.");
+        assert_eq!(sentence(""), ".");
+    }
+}
