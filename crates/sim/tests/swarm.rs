@@ -231,6 +231,15 @@ fn padding_is_neither_fetched_nor_missed() {
 }
 
 #[test]
+fn a_torrent_of_empty_files_is_done_at_once_and_meets_nobody_badly() {
+    let mut world = World::new(15, Layout::new(16_384, [(0, false), (0, false)]).unwrap());
+    let hosts: Vec<usize> = (0..3).map(|_| world.host(leecher())).collect();
+    assert!(world.run(secs(5)));
+    world.run_until(secs(300));
+    assert!(hosts.iter().all(|&host| world.report(host).status.unwrap().state == State::Seeding));
+}
+
+#[test]
 fn who_gives_gets_more_than_who_only_takes() {
     let mut world = World::new(13, layout(2000));
     world.host(Setup { up: 400_000, ..seed() });

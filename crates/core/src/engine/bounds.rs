@@ -34,8 +34,10 @@ pub const BAN: Duration = Duration::from_secs(3600);
 pub const UNASKED_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Haves past the end of the torrent, above which a link is closed.
 pub const BAD_HAVES_MAX: u32 = 8;
-/// Chokes and interests that a peer may turn round in a second.
+/// Chokes, interests and the like that a peer may turn round in a second.
 pub const FLAPS_MAX: u32 = 40;
+/// What saying anew what it has counts for, in the same sum.
+pub const RETOLD_FLAPS: u32 = 4;
 /// Pieces that a peer may name as allowed while choked, or suggest (BEP 6), that we remember.
 pub const HINTS_MAX: usize = 32;
 /// Pieces that we allow a choked peer that has few (BEP 6 names 10).

@@ -201,7 +201,7 @@ pub enum CloseReason {
 pub enum Misbehaved {
     /// Bytes that are not a message.
     Malformed(MessageError),
-    /// A bitfield of the wrong size, with spare bits set, or not first.
+    /// A bitfield of the wrong size, or with spare bits set.
     Bitfield,
     /// A piece that the torrent does not have.
     PieceOutOfRange,

@@ -5,7 +5,8 @@ use toubkal_wire::message::Message;
 
 use super::super::action::Action;
 use super::super::bounds::{
-    ASKERS_MAX, BAD_HAVES_MAX, ENDGAME_REQUESTS, REJECT_REST, STORING_BYTES_MAX, UNASKED_BYTES_MAX,
+    ASKERS_MAX, BAD_HAVES_MAX, ENDGAME_REQUESTS, REJECT_REST, RETOLD_FLAPS, STORING_BYTES_MAX,
+    UNASKED_BYTES_MAX,
 };
 use super::super::event::{CloseReason, LinkId, Misbehaved, Payload};
 use super::super::limits::{self, Way};
@@ -287,21 +288,27 @@ impl Torrent {
         self.limits.give_back(Way::Down, bytes);
     }
 
-    /// The peer says what it has, all at once.
+    /// The peer says what it has, all at once. BEP 3 knows that only as the first message, but
+    /// aria2 sends a bitfield again in the place of many haves: the last word counts.
     pub(super) fn told(&mut self, cx: &mut Cx<'_>, link: LinkId, has: Option<Bitset>) {
         let Some(peer) = self.peers.get_mut(&link) else { return };
-        let Some(has) = has.filter(|_| !peer.told) else {
+        let Some(has) = has else {
             return cx.close(link, CloseReason::Misbehaved(Misbehaved::Bitfield));
         };
+        peer.flaps += if peer.told { RETOLD_FLAPS } else { 0 };
+        self.picker.leave(&peer.has);
         self.picker.join(&has);
         peer.has = has;
         peer.told = true;
+        peer.working = None;
         let picker = &self.picker;
         let lacking = peer.has.minus(&self.have);
         peer.useful =
             lacking.filter(|&piece| picker.priority(piece) != super::Priority::Skip).count() as u32;
         self.met_seed(cx, link);
         self.show_interest(cx, link);
+        self.suggest(cx, link);
+        self.pump(cx, link);
     }
 
     /// The peer has one piece more.

@@ -120,6 +120,7 @@ impl Torrent {
         let source = dialed.map(|address| (address, self.roster.source(address)));
         let pieces = self.layout.pieces();
         let peer = Peer::new(remote, source, peer_id, reserved, pieces, cx.now);
+        self.picker.join(&peer.has);
         self.peers.insert(link, peer);
         self.introduce(cx, link, reserved);
         Ok(())
