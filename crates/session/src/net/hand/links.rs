@@ -132,7 +132,9 @@ impl Hand {
                 return self.close(link, CloseReason::Full);
             }
             Ok(Pause::Dry) => {}
-            Ok(Pause::Turn) => self.queue_read(link),
+            // Linux tells of whatever comes from now on; of an end that had come it has told.
+            Ok(Pause::Short) if cfg!(target_os = "linux") && !conn.half_closed => {}
+            Ok(Pause::Turn | Pause::Short) => self.queue_read(link),
             Ok(Pause::Starved) => {
                 conn.queued.starved = true;
                 self.queues.starved.push_back(link);

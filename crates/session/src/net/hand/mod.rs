@@ -225,6 +225,7 @@ impl Hand {
         }
         let Some(&link) = self.ids.get(event.token().0) else { return };
         let Some(conn) = self.links.get_mut(link) else { return };
+        conn.half_closed |= event.is_read_closed() || event.is_error();
         if let Stage::Dialing { dial, torrent, .. } = conn.stage {
             match dial::outcome(&conn.stream) {
                 None => {}
