@@ -63,4 +63,9 @@ impl Conn {
             queued: Queued::default(),
         }
     }
+
+    /// Whether its handshake is still to come.
+    pub(crate) fn is_unmet(&self) -> bool {
+        matches!(self.stage, Stage::Stranger | Stage::Greeted { .. })
+    }
 }

@@ -41,7 +41,7 @@ const AHEAD_BYTES: usize = 8 * 1024 * 1024;
 const KEPT_BYTES: usize = 16 * 1024 * 1024;
 /// Control messages that a peer does not take in.
 const CONTROL_BYTES: usize = 2 * 1024 * 1024;
-/// Connections that have not said which torrent they are for.
+/// Connections from peers that have not said all of their handshake.
 const STRANGERS_MAX: usize = 64;
 /// Connections that are accepted in one round.
 const ACCEPTS: usize = 16;
