@@ -7,8 +7,8 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 
-use common::{assert_same, seed, session, torrent, until_completed, write_files};
-use toubkal_session::{Add, Metainfo};
+use common::{assert_same, seed, session, torrent, until, until_completed, write_files};
+use toubkal_session::{Add, Metainfo, Notice, Session};
 use toubkal_wire::handshake::{Greeting, Reserved};
 use toubkal_wire::layout::Block;
 use toubkal_wire::message::{self, Message};
@@ -78,6 +78,11 @@ fn offences() -> Vec<Vec<u8>> {
     ]
 }
 
+/// Before that, peers find nobody at home.
+fn until_checked(session: &Session) {
+    until(session, "a look at the folder", |notice| matches!(notice, Notice::Checked { .. }));
+}
+
 /// Every offence, against a session at `addr`, while its program looks away.
 fn offend(addr: SocketAddr, metainfo: &Metainfo) -> Vec<TcpStream> {
     let mut peers = Vec::new();
@@ -119,6 +124,7 @@ fn a_download_that_is_offended_goes_on() {
     let (seeding, _torrent) = seed(&metainfo, from.path());
     let leeching = session();
     let got = leeching.add(Arc::clone(&metainfo), Add::to(to.path())).unwrap();
+    until_checked(&leeching);
     let _offenders = offend(leeching.listening_on()[0], &metainfo);
     got.add_peers(seeding.listening_on().to_vec());
     until_completed(&leeching);
@@ -134,6 +140,7 @@ fn a_liar_does_not_spoil_a_download() {
     let (seeding, _torrent) = seed(&metainfo, from.path());
     let leeching = session();
     let got = leeching.add(Arc::clone(&metainfo), Add::to(to.path())).unwrap();
+    until_checked(&leeching);
     let liar = peer(leeching.listening_on()[0], &metainfo, 0);
     let lying = std::thread::spawn(move || lie(liar));
     // The lie is told first, then the truth arrives.

@@ -45,6 +45,9 @@ const CONTROL_BYTES: usize = 2 * 1024 * 1024;
 const STRANGERS_MAX: usize = 64;
 /// Connections that are accepted in one round.
 const ACCEPTS: usize = 16;
+/// Facts that wait for the engine, above which no more is read; one read may go past it by a
+/// message for every 4 bytes.
+const FACTS_MAX: usize = 4096;
 /// How long we try to connect.
 const DIAL_TIME: Duration = Duration::from_secs(10);
 /// How long we do not accept when there is no socket left.
@@ -166,6 +169,9 @@ impl Hand {
             }
         }
         for _ in 0..self.queues.read.len() {
+            if self.facts.len() >= FACTS_MAX {
+                break;
+            }
             let Some(link) = self.queues.read.pop_front() else { break };
             self.read(link);
         }
