@@ -1,6 +1,8 @@
 //! The threads: a queue each, and what is done with what comes out of it.
 
+use std::iter;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use toubkal_core::engine::{Done, StoreError, StoreErrorKind};
@@ -165,15 +167,27 @@ fn each_part(
 
 /// A thread for blocks that peers want.
 pub(super) fn serve(inbox: &Receiver<Order>, answer: &Answer, pool: &Pool) {
-    let mut scratch = Vec::new();
-    while let Ok(order) = inbox.recv() {
-        let Order::Task(disk, Task::Read { link, block, .. }) = order else {
-            unreachable!("readers only read")
-        };
-        let result = read(&disk, block, pool, &mut scratch);
-        answer(Reply::Read { link, block, result });
+    let (mut scratch, mut done) = (Vec::new(), Vec::with_capacity(READS));
+    while let Ok(first) = inbox.recv() {
+        let start = Instant::now();
+        for order in iter::once(first).chain(inbox.try_iter()) {
+            let Order::Task(disk, Task::Read { link, block, .. }) = order else {
+                unreachable!("readers only read")
+            };
+            let result = read(&disk, block, pool, &mut scratch);
+            done.push(Reply::Read { link, block, result });
+            if done.len() == READS || start.elapsed() > READ_TIME {
+                break;
+            }
+        }
+        done.drain(..).for_each(|reply| answer(reply));
     }
 }
+
+/// Blocks that are answered together, so that they can be sent together,
+const READS: usize = 16;
+/// unless the disk is slow: then nothing that was read waits longer than this.
+const READ_TIME: Duration = Duration::from_millis(1);
 
 fn read(disk: &Disk, block: Block, pool: &Pool, scratch: &mut Vec<u8>) -> Result2<Buffer> {
     let mut buffer = pool.lend(block.length as usize);

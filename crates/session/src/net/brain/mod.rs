@@ -127,9 +127,11 @@ impl Brain {
         self.advance_announcers(now);
         self.carry_out(now);
         self.tell_engine(now);
+        self.submit_reads();
         self.hand.flush();
         // What the system took returns credits that the engine may use at once.
         self.tell_engine(now);
+        self.submit_reads();
     }
 
     /// Sleeps until there is something to do.

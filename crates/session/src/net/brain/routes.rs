@@ -5,6 +5,7 @@ use toubkal_core::engine::{Action, Notice};
 use toubkal_core::tracker;
 
 use super::{Brain, Ending};
+use crate::net::hand::Read;
 use crate::session::SessionEvent;
 use crate::store::Task;
 
@@ -20,8 +21,12 @@ impl Brain {
             std::mem::swap(&mut outbox, &mut self.outbox);
         }
         self.outbox = outbox;
+    }
+
+    /// Hands the store what is to be read for peers.
+    pub(super) fn submit_reads(&mut self) {
         for read in self.hand.reads() {
-            let super::super::hand::Read { link, torrent, block } = read;
+            let Read { link, torrent, block } = read;
             self.store.submit(Task::Read { link, torrent, block });
         }
     }

@@ -40,6 +40,9 @@ pub(super) struct Trackers {
     tell: Inlet<TrackerReply>,
     outbox: Outbox<Action>,
     watch_at: Time,
+    /// The first of all that is due; looked up again when it is `stale`.
+    next: Option<Time>,
+    stale: bool,
 }
 
 struct One {
@@ -62,6 +65,8 @@ impl Trackers {
             tell,
             outbox: Outbox::new(),
             watch_at: Time::START,
+            next: None,
+            stale: false,
         }
     }
 
@@ -87,6 +92,7 @@ impl Trackers {
 
     /// The torrent is gone.
     pub(super) fn forget(&mut self, torrent: TorrentId) {
+        self.stale = true;
         if let Some(one) = self.announcers.get_mut(&torrent) {
             one.leaving = true;
             if !one.running {
@@ -97,6 +103,10 @@ impl Trackers {
 
     /// When an announcer has something to do.
     pub(super) fn deadline(&self) -> Option<Time> {
+        if self.stale { self.first() } else { self.next }
+    }
+
+    fn first(&self) -> Option<Time> {
         let due = self.announcers.values().filter_map(|one| one.due).min();
         let watch = self.announcers.values().any(|one| one.running).then_some(self.watch_at);
         due.into_iter().chain(watch).min()
@@ -151,9 +161,14 @@ impl Brain {
 
     /// Does what announcers have to do by now.
     pub(super) fn advance_announcers(&mut self, now: Time) {
-        if self.trackers.deadline().is_none_or(|due| due > now) {
+        if self.trackers.stale {
+            self.trackers.next = self.trackers.first();
+            self.trackers.stale = false;
+        }
+        if self.trackers.next.is_none_or(|due| due > now) {
             return;
         }
+        self.trackers.stale = true;
         let watch = self.trackers.watch_at <= now;
         if watch {
             self.trackers.watch_at = now.after(WATCH);
@@ -189,6 +204,7 @@ impl Brain {
         torrent: TorrentId,
         tell: impl FnOnce(&mut Announcer, &mut Outbox<Action>),
     ) {
+        self.trackers.stale = true;
         let mut out = std::mem::take(&mut self.trackers.outbox);
         if let Some(one) = self.trackers.announcers.get_mut(&torrent) {
             if let Some(status) = self.engine.status(torrent) {

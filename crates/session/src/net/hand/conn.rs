@@ -20,6 +20,8 @@ pub(crate) struct Conn {
     pub(crate) output: Output,
     /// The system would take bytes, as far as we know.
     pub(crate) writable: bool,
+    /// The system said that the peer sends no more, or that the connection is broken.
+    pub(crate) half_closed: bool,
     /// In which queues of the hand it stands.
     pub(crate) queued: Queued,
 }
@@ -57,7 +59,13 @@ impl Conn {
             input: Input::new(),
             output: Output::default(),
             writable: true,
+            half_closed: false,
             queued: Queued::default(),
         }
+    }
+
+    /// Whether its handshake is still to come.
+    pub(crate) fn is_unmet(&self) -> bool {
+        matches!(self.stage, Stage::Stranger | Stage::Greeted { .. })
     }
 }

@@ -51,7 +51,7 @@ fn explain(error: &io::Error) -> DialError {
 
 /// Whether this process, or this machine, has no socket left.
 #[cfg(unix)]
-pub(crate) fn is_exhausted(error: &io::Error) -> bool {
+fn is_exhausted(error: &io::Error) -> bool {
     use rustix::io::Errno;
     let errno = Errno::from_io_error(error);
     errno.is_some_and(|errno| {
@@ -61,6 +61,6 @@ pub(crate) fn is_exhausted(error: &io::Error) -> bool {
 
 /// Whether this process, or this machine, has no socket left: `WSAEMFILE`, `WSAENOBUFS`.
 #[cfg(not(unix))]
-pub(crate) fn is_exhausted(error: &io::Error) -> bool {
+fn is_exhausted(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(10_024 | 10_055))
 }

@@ -33,6 +33,8 @@ pub(crate) enum Got {
 pub(crate) enum Pause {
     /// There may be more; it is another link's turn.
     Turn,
+    /// The socket gave less than it could have.
+    Short,
     /// The socket has no more.
     Dry,
     /// The pool has no buffer for the next block.
@@ -124,6 +126,7 @@ impl Input {
         let Some(count) = receive(source, &mut scratch[start..end])? else {
             return Ok(Pause::Dry);
         };
+        let short = count < end - start;
         if collect {
             self.rest.extend_from_slice(&scratch[..count]);
             if self.rest.len() >= self.need {
@@ -138,7 +141,11 @@ impl Input {
             let used = self.take(input, pool, sink)?;
             self.rest.extend_from_slice(&input[used..]);
         }
-        Ok(if self.starved { Pause::Starved } else { Pause::Turn })
+        Ok(match short {
+            _ if self.starved => Pause::Starved,
+            true => Pause::Short,
+            false => Pause::Turn,
+        })
     }
 
     /// Uses what it can of `input`; says how many bytes.

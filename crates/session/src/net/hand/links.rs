@@ -17,7 +17,7 @@ use super::conn::{Conn, Stage};
 use super::input::{Got, Pause};
 use super::output::{Outcomes, Output};
 use super::payloads::Payloads;
-use super::{ACCEPT_PAUSE, ACCEPTS, Hand, KEPT_BYTES, STRANGERS_MAX, dial};
+use super::{ACCEPT_PAUSE, ACCEPTS, Hand, KEPT_BYTES, STRANGERS_MAX};
 
 impl Hand {
     /// Accepts whoever waits, a few a round.
@@ -34,12 +34,12 @@ impl Hand {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         listener.ready = false;
                     }
-                    // The one that waits stays there: asking again at once would spin.
-                    Err(error) if dial::is_exhausted(&error) => {
-                        listener.again = Some(now.after(ACCEPT_PAUSE));
-                    }
                     // It went away before we came to it.
-                    Err(_) => {}
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    // No socket is left. The one that waits stays there: asking again at once
+                    // would spin.
+                    Err(_) => listener.again = Some(now.after(ACCEPT_PAUSE)),
                 }
             }
         }
@@ -62,9 +62,7 @@ impl Hand {
             return;
         }
         let links = &self.links;
-        let is_stranger =
-            |link: &LinkId| links.get(*link).is_some_and(|conn| conn.stage == Stage::Stranger);
-        self.strangers.retain(is_stranger);
+        self.strangers.retain(|link| links.get(*link).is_some_and(Conn::is_unmet));
         if self.strangers.len() >= STRANGERS_MAX
             && let Some(oldest) = self.strangers.pop_front()
         {
@@ -132,7 +130,9 @@ impl Hand {
                 return self.close(link, CloseReason::Full);
             }
             Ok(Pause::Dry) => {}
-            Ok(Pause::Turn) => self.queue_read(link),
+            // Linux tells of whatever comes from now on; of an end that had come it has told.
+            Ok(Pause::Short) if cfg!(target_os = "linux") && !conn.half_closed => {}
+            Ok(Pause::Turn | Pause::Short) => self.queue_read(link),
             Ok(Pause::Starved) => {
                 conn.queued.starved = true;
                 self.queues.starved.push_back(link);

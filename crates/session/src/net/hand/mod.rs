@@ -41,10 +41,13 @@ const AHEAD_BYTES: usize = 8 * 1024 * 1024;
 const KEPT_BYTES: usize = 16 * 1024 * 1024;
 /// Control messages that a peer does not take in.
 const CONTROL_BYTES: usize = 2 * 1024 * 1024;
-/// Connections that have not said which torrent they are for.
+/// Connections from peers that have not said all of their handshake.
 const STRANGERS_MAX: usize = 64;
 /// Connections that are accepted in one round.
 const ACCEPTS: usize = 16;
+/// Facts that wait for the engine, above which no more is read; one read may go past it by a
+/// message for every 4 bytes.
+const FACTS_MAX: usize = 4096;
 /// How long we try to connect.
 const DIAL_TIME: Duration = Duration::from_secs(10);
 /// How long we do not accept when there is no socket left.
@@ -166,6 +169,9 @@ impl Hand {
             }
         }
         for _ in 0..self.queues.read.len() {
+            if self.facts.len() >= FACTS_MAX {
+                break;
+            }
             let Some(link) = self.queues.read.pop_front() else { break };
             self.read(link);
         }
@@ -225,6 +231,7 @@ impl Hand {
         }
         let Some(&link) = self.ids.get(event.token().0) else { return };
         let Some(conn) = self.links.get_mut(link) else { return };
+        conn.half_closed |= event.is_read_closed() || event.is_error();
         if let Stage::Dialing { dial, torrent, .. } = conn.stage {
             match dial::outcome(&conn.stream) {
                 None => {}

@@ -107,7 +107,7 @@ impl Hand {
             let _ = self.poll.registry().deregister(&mut listener.socket);
         }
         for link in std::mem::take(&mut self.strangers) {
-            if self.links.get(link).is_some_and(|conn| conn.stage == Stage::Stranger) {
+            if self.links.get(link).is_some_and(Conn::is_unmet) {
                 self.close(link, CloseReason::Stopped);
             }
         }

@@ -241,6 +241,30 @@ fn a_peer_that_pushes_waits_when_the_pool_is_empty() {
 }
 
 #[test]
+fn floods_of_small_messages_do_not_pile_up() {
+    let mut rig = Rig::new();
+    let mut peers = Vec::new();
+    for _ in 0..8 {
+        peers.push(rig.met().0);
+        rig.seen.clear();
+    }
+    // Keep-alives: 10,000 of each, before the hand looks again.
+    for peer in &mut peers {
+        peer.write_all(&[0; 40_000]).unwrap();
+    }
+    let (mut rounds, mut messages) = (0, 0);
+    rig.until("all messages", |rig| {
+        let come = rig.messages().len();
+        assert!(come <= FACTS_MAX + 10_000, "{come} at once");
+        rig.seen.clear();
+        messages += come;
+        rounds += 1;
+        messages == 80_000
+    });
+    assert!(rounds >= 8);
+}
+
+#[test]
 fn offences_close_the_link() {
     let too_long = message::piece_head(block(0, 100_000));
     for bytes in [&too_long[..], &[255, 255, 255, 255, 7], &[0, 0, 0, 2, 0]] {
