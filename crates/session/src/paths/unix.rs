@@ -57,7 +57,7 @@ impl Folder {
         }
         match beneath(&self.0, path) {
             Some(found) => found.map(Self).map_err(|errno| self.why(path, errno)),
-            None => self.walk(path, |folder, name| folder.step(name)),
+            None => self.step_by_step(path),
         }
     }
 
@@ -77,6 +77,11 @@ impl Folder {
             }
             folder.step(name)
         })
+    }
+
+    /// As [`Folder::below`], where the kernel does not check the whole way at once.
+    pub(super) fn step_by_step(&self, path: &Path) -> Result<Self> {
+        self.walk(path, |folder, name| folder.step(name))
     }
 
     fn walk(
@@ -106,7 +111,7 @@ impl Folder {
 
     fn why(&self, path: &Path, errno: Errno) -> StoreErrorKind {
         if errno == Errno::NOTDIR {
-            return self.walk(path, |folder, name| folder.step(name)).err().unwrap_or(kind(errno));
+            return self.step_by_step(path).err().unwrap_or(kind(errno));
         }
         kind(errno)
     }

@@ -157,10 +157,11 @@ impl Disk {
     }
 
     fn sync_file(&self, key: u32) -> Result2<()> {
-        let file = self.handle(key).map_err(name(key))?;
-        file.sync_data().map_err(|error| {
-            rw::forget(&file);
-            let kind = kind_of(&error);
+        let synced = self.handle(key).and_then(|file| {
+            let synced = file.sync_data().map_err(|error| kind_of(&error));
+            synced.inspect_err(|_| rw::forget(&file))
+        });
+        synced.map_err(|kind| {
             self.dirty().lost.insert(key, kind);
             name(key)(kind)
         })

@@ -1,5 +1,9 @@
 //! What the engine and the user rely on, on real files.
 
+#[cfg(target_os = "linux")]
+mod faults;
+mod random;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
