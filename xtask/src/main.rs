@@ -1,2 +1,71 @@
-//! Chores: `cargo xtask help` lists them.
-fn main() {}
+//! Chores of the repository. `cargo xtask help` lists them.
+#![forbid(unsafe_code)]
+
+mod shell;
+mod steps;
+mod test;
+mod tidy;
+mod tools;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+Chores of the Toubkal repository.
+
+Usage: cargo xtask <command>
+
+  test [--only STEP]... [--skip STEP]... [--verbose] [-- FILTER...]
+             Everything that must pass before a change is committed. Installs what
+             the tests need. FILTER goes to the test runner: names of tests.
+  test --list
+             The steps of `test`, in order.
+  tidy       Sizes of files and functions, walls between modules, banned words.
+  bench-get [--rounds N] [--size MiB] [--to FOLDER]
+             Toubkal and libtorrent as leechers of the same seed, in turn.
+  tools      Installs what the interop tests need, and nothing else.
+  help       This text.
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let (command, rest) = match args.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => ("help", &[][..]),
+    };
+    let outcome = match command {
+        "test" => test::run(rest),
+        "tidy" => tidy::run().map(|note| println!("tidy: {note}")),
+        "tools" => tools::install().map(|note| println!("tools: {note}")),
+        "bench-get" => bench_get(rest),
+        "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            Ok(())
+        }
+        other => Err(format!("there is no command `{other}`: `cargo xtask help` lists them")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Builds what is measured as users get it, and measures it.
+fn bench_get(args: &[String]) -> Result<(), String> {
+    tools::install()?;
+    let mut build = shell::cargo(["build", "--release", "--quiet", "--package", "toubkal"]);
+    let mut bench = shell::cargo(["run", "--release", "--quiet", "--package", "toubkal-interop"]);
+    bench.args(["--bin", "bench-get", "--"]).args(args);
+    let mut bench = steps::in_own_user_space(&bench);
+    bench.env("TOUBKAL", shell::target_dir().join("release/toubkal"));
+    for step in [&mut build, &mut bench] {
+        let status =
+            step.status().map_err(|e| format!("{} did not start: {e}", shell::show(step)))?;
+        if !status.success() {
+            return Err(format!("{} failed ({status})", shell::show(step)));
+        }
+    }
+    Ok(())
+}

@@ -9,3 +9,4 @@ extern crate std;
 pub mod base;
 pub mod engine;
 pub mod link;
+pub mod tracker;

@@ -5,7 +5,7 @@
 //! Beside it stands the limit: one thread that hashes and writes the same blocks and nothing
 //! else. Figures are MB/s and seconds of processor time a GiB; Linux only.
 
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, unused_imports)]
 
 // The store is private: the example is built from its sources.
 #[path = "../src/paths.rs"]
@@ -20,7 +20,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
 use sha1::{Digest, Sha1};
-use store::{Parts, Pool, Reply, Store, Task, TorrentFiles, Verifier};
+use store::files::Parts;
+use store::{Pool, Reply, Store, Task, TorrentFiles, Verifier};
 use toubkal_core::engine::{Done, JobId, TorrentId};
 use toubkal_wire::layout::{BLOCK_BYTES, Layout};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use toubkal_core::base::{Rng, Slab, Time};
 use toubkal_core::engine::{
-    Engine, JobId, LinkId, LinkKind, Notice, Payload, Rates, Terms, TorrentId,
+    Engine, JobId, LinkId, LinkKind, Notice, Payload, Priority, Rates, Terms, TorrentId,
 };
 use toubkal_core::link::Link;
 use toubkal_wire::layout::Layout;
@@ -34,6 +34,8 @@ pub struct Setup {
     pub joins: Duration,
     /// Pieces in order.
     pub sequential: bool,
+    /// What it wants, one a file; everything when empty.
+    pub priorities: Vec<Priority>,
     /// How it behaves.
     pub manners: Manners,
 }
@@ -65,6 +67,7 @@ impl Default for Setup {
             slots: 4,
             joins: Duration::ZERO,
             sequential: false,
+            priorities: Vec::new(),
             manners: Manners::Honest,
         }
     }

@@ -85,7 +85,7 @@ enum Delivery {
     },
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Work {
     Open,
     Write(Block, Tag),
@@ -166,6 +166,20 @@ impl World {
         }
     }
 
+    /// How many of these hosts have each piece.
+    #[must_use]
+    pub fn copies(&self, hosts: &[usize]) -> Vec<u32> {
+        let mut copies = vec![0; self.layout.pieces() as usize];
+        for &host in hosts {
+            let host = &self.hosts[host];
+            let have = host.torrent.and_then(|torrent| host.engine.have(torrent));
+            have.into_iter()
+                .flat_map(toubkal_core::base::Bitset::iter)
+                .for_each(|piece| copies[piece as usize] += 1);
+        }
+        copies
+    }
+
     /// The address of a host.
     #[must_use]
     pub fn address(&self, host: usize) -> SocketAddr {
@@ -240,7 +254,7 @@ impl World {
             Delivery::Wake { host } => self.wake(host),
             Delivery::Connect { from, dial, to } => self.connect(from, dial, to),
             Delivery::Line { host, sent } => self.line(host, sent),
-            Delivery::Arrive { host, link, item } => self.arrive(host, link, item),
+            Delivery::Arrive { host, link, item } => self.arrive(host, link, &item),
             Delivery::Hangup { host, link } => self.hangup(host, link, CloseReason::ByPeer),
             Delivery::Job { host, job, work } => self.work(host, job, work),
             Delivery::Echo { host, link, event } => self.tell_link(host, link, event),
@@ -253,13 +267,14 @@ impl World {
     }
 
     fn join(&mut self, host: usize) {
-        let files = self.layout.files().len();
+        let mut priorities = self.hosts[host].setup.priorities.clone();
+        priorities.resize(self.layout.files().len(), Priority::Normal);
         let add = AddTorrent {
             ticket: 1,
             info_hash: INFO_HASH,
             layout: self.layout.clone(),
             private: false,
-            priorities: vec![Priority::Normal; files],
+            priorities,
             sequential: self.hosts[host].setup.sequential,
             adopt: false,
             rates: toubkal_core::engine::Rates::default(),
@@ -474,7 +489,7 @@ impl World {
         self.at(arrival, Delivery::Arrive { host: to, link: far, item });
     }
 
-    fn arrive(&mut self, host: usize, link: LinkId, item: Item) {
+    fn arrive(&mut self, host: usize, link: LinkId, item: &Item) {
         // Where a stream is cut must not matter: cut it somewhere.
         let machine = &mut self.hosts[host];
         let cut = machine.rng.below(item.bytes.len() as u64 + 1) as usize;
@@ -482,7 +497,7 @@ impl World {
         for part in [head, tail] {
             let Some(sim) = self.link(host, link) else { return };
             sim.inbox.extend_from_slice(part);
-            self.decode(host, link, &item);
+            self.decode(host, link, item);
         }
     }
 

@@ -9,8 +9,10 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod announce;
 pub mod bencode;
 pub mod build;
+pub mod compact;
 pub mod extension;
 pub mod fast;
 pub mod handshake;

@@ -11,7 +11,10 @@ pub const REQUESTS_WASTED: u32 = 1000;
 pub const REQQ_UNTOLD: u32 = 250;
 /// The most requests of ours that wait at one peer, whatever it says.
 pub const REQQ_MAX: u32 = 1000;
-/// Blocks on their way from the disk to one peer.
+/// Blocks on their way from the disk to one peer: at the least,
+pub const SERVES_MIN: u32 = 2;
+/// and at the most. One more each time a block is through faster than [`SERVE_FAST`], one less
+/// each time it takes longer than [`SERVE_SLOW`].
 pub const SERVES_MAX: u32 = 32;
 /// Bytes of blocks received and not written yet, of all torrents: above, no request is sent.
 pub const STORING_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -37,6 +40,8 @@ pub const FLAPS_MAX: u32 = 40;
 pub const HINTS_MAX: usize = 32;
 /// Pieces that we allow a choked peer that has few (BEP 6 names 10).
 pub const ALLOWED_FAST: u32 = 10;
+/// Pieces that a seed suggests to a peer beyond those that it is fetching.
+pub const SUGGESTED: usize = 3;
 /// Requests of ours that went to others and may still be answered, a link.
 pub const LAPSED_MAX: usize = 1024;
 /// Peers that may be asked for the same block at the end.
@@ -44,6 +49,10 @@ pub const ASKERS_MAX: u8 = 3;
 /// Requests that a peer gets at the end for blocks that others were asked for.
 pub const ENDGAME_REQUESTS: u32 = 16;
 
+/// See [`SERVES_MAX`].
+pub const SERVE_FAST: Duration = Duration::from_millis(100);
+/// See [`SERVES_MAX`].
+pub const SERVE_SLOW: Duration = Duration::from_millis(500);
 /// A link without a handshake is closed after this.
 pub const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// A link without a sign of life is closed after this; peers send keep-alives every two minutes.

@@ -22,6 +22,7 @@ mod picker;
 mod pipeline;
 mod roster;
 mod shared;
+mod spread;
 mod status;
 mod torrent;
 

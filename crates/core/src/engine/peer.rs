@@ -3,11 +3,12 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
+use core::time::Duration;
 
 use toubkal_wire::handshake::Reserved;
 use toubkal_wire::layout::Block;
 
-use super::bounds::{HINTS_MAX, LAPSED_MAX};
+use super::bounds::{HINTS_MAX, LAPSED_MAX, SERVE_FAST, SERVE_SLOW, SERVES_MAX, SERVES_MIN};
 use super::event::{LinkId, PeerSource};
 use super::meter::Meter;
 use super::partial::Origin;
@@ -72,10 +73,14 @@ pub(super) struct Peer {
 
     /// Its requests that wait.
     pub(super) queue: VecDeque<Block>,
-    /// Its requests that are on their way from the disk.
-    pub(super) serving: Vec<Block>,
+    /// Its requests that are on their way from the disk, and since when.
+    pub(super) serving: Vec<(Block, Time)>,
+    /// How many may be: as many as keep its line busy.
+    pub(super) serves: u32,
     /// Pieces that it may ask for while choked.
     pub(super) granted: Vec<u32>,
+    /// Pieces that we suggested and that it has not got yet.
+    pub(super) hinted: Vec<u32>,
     pub(super) unchoked_at: Option<Time>,
     pub(super) choked_at: Option<Time>,
     /// Bytes that it got since it was unchoked.
@@ -129,7 +134,9 @@ impl Peer {
             suggested: Vec::new(),
             queue: VecDeque::new(),
             serving: Vec::new(),
+            serves: SERVES_MIN,
             granted: Vec::new(),
+            hinted: Vec::new(),
             unchoked_at: None,
             choked_at: None,
             got: 0,
@@ -183,6 +190,17 @@ impl Peer {
     pub(super) fn take_lapsed(&mut self, piece: u32, index: u32) -> bool {
         let found = self.lapsed.iter().position(|&lapsed| lapsed == (piece, index));
         found.and_then(|at| self.lapsed.remove(at)).is_some()
+    }
+
+    /// A block was taken by the system this long after it was asked of the disk. What lies in
+    /// queues below us delays everything else that we say, so there should be little of it; but
+    /// a fast line must not wait for us.
+    pub(super) fn serve_took(&mut self, time: Duration) {
+        if time < SERVE_FAST {
+            self.serves = SERVES_MAX.min(self.serves + 1);
+        } else if time > SERVE_SLOW {
+            self.serves = SERVES_MIN.max(self.serves - 1);
+        }
     }
 
     /// Remembers a hint, within limits.

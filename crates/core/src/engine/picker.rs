@@ -141,6 +141,11 @@ impl Picker {
         self.seeds + u32::from(self.copies[piece as usize])
     }
 
+    /// Copies of a piece among peers that do not have everything.
+    pub(super) fn copies(&self, piece: u32) -> u16 {
+        self.copies[piece as usize]
+    }
+
     /// Whether some piece could be begun.
     pub(super) fn any(&self) -> bool {
         !self.candidates.is_empty()
@@ -165,6 +170,15 @@ impl Picker {
             }
         }
         None
+    }
+
+    /// Whether a peer that has `has` could begin a piece that is as much wanted as this one, and
+    /// that fewer peers have.
+    pub(super) fn has_rarer(&self, piece: u32, has: &Bitset) -> bool {
+        let Some(at) = ladder_of(self.priorities[piece as usize]) else { return false };
+        let rarer = |other: u32| self.copies[other as usize] < self.copies[piece as usize];
+        (0..at).any(|more| self.rarest_of(more, has).is_some())
+            || self.rarest_of(at, has).is_some_and(rarer)
     }
 
     /// Whether this piece may be begun.

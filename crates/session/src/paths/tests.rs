@@ -112,6 +112,20 @@ mod links {
     }
 
     #[test]
+    fn a_file_looks_the_same_open_and_closed() {
+        use std::time::{Duration, UNIX_EPOCH};
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        let file = folder.create_file(name("file")).unwrap();
+        let time = Duration::new(1_700_000_000, 123_456_789);
+        for modified in [UNIX_EPOCH + time, UNIX_EPOCH, UNIX_EPOCH - Duration::new(5, 500)] {
+            file.set_modified(modified).unwrap();
+            let stamp = Stamp::of(&file.metadata().unwrap());
+            assert_eq!(folder.look(name("file")), Ok(Entry::File(stamp)));
+        }
+    }
+
+    #[test]
     fn the_users_own_path_may_be_a_link() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("real")).unwrap();

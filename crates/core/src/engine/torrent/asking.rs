@@ -77,16 +77,28 @@ impl Torrent {
         {
             return Some((piece, index));
         }
-        // Strict completion: what is begun comes before what is not, so that pieces become
-        // whole, and can be given, soon.
-        let (picker, sequential) = (&self.picker, self.sequential);
-        let begun =
-            self.partials.best_for(link, &peer.has, sequential, |piece| picker.priority(piece));
-        if let Some(piece) = begun.or_else(|| self.begin_piece(cx, link)) {
+        if let Some(piece) = self.choose_piece(cx, link) {
             self.peers.get_mut(&link)?.working = Some(piece);
             return self.partials.ask_of(piece, link).map(|index| (piece, index));
         }
         self.choose_again(link)
+    }
+
+    /// The piece that this peer should give next: one that is begun, or a new one.
+    ///
+    /// What is begun comes first, so that pieces become whole, and can be given, soon. But what
+    /// few have comes before what many have: a seed, above all, is to give what only it has.
+    fn choose_piece(&mut self, cx: &mut Cx<'_>, link: LinkId) -> Option<u32> {
+        let peer = self.peers.get(&link)?;
+        let (picker, sequential) = (&self.picker, self.sequential);
+        let begun =
+            self.partials.best_for(link, &peer.has, sequential, |piece| picker.priority(piece));
+        if let Some(piece) = begun
+            && (sequential || !picker.has_rarer(piece, &peer.has))
+        {
+            return Some(piece);
+        }
+        self.begin_piece(cx, link).or(begun)
     }
 
     /// BEP 6: while choked only what the peer allows.
@@ -164,8 +176,9 @@ impl Torrent {
         };
         peer.heard = cx.now;
         let index = self.layout.block_index(block);
-        let Some(index) = index.filter(|&index| take_answer(peer, cx.now, block.piece, index))
-        else {
+        let answer =
+            index.and_then(|index| Some((index, take_answer(peer, cx.now, block.piece, index)?)));
+        let Some((index, open)) = answer else {
             return self.unasked(cx, link, block, payload);
         };
         peer.snubs = false;
@@ -181,8 +194,8 @@ impl Torrent {
             Some(askers) => {
                 self.worked = true;
                 self.store(cx, block, index, payload);
-                // The peer itself may have been one of the askers, or given up before.
-                if askers > 0 {
+                // The peer itself was one of those who were asked, unless it was given up.
+                if askers > u8::from(open) {
                     self.cancel_elsewhere(cx, link, block, index);
                 }
             }
@@ -310,6 +323,7 @@ impl Torrent {
         peer.useful += u32::from(wanted && !self.have.has(piece));
         self.met_seed(cx, link);
         self.show_interest(cx, link);
+        self.suggest(cx, link);
         self.pump(cx, link);
     }
 
@@ -369,11 +383,11 @@ impl Torrent {
     }
 }
 
-/// Whether a block answers a request of ours, open or given up.
-fn take_answer(peer: &mut Peer, now: Time, piece: u32, index: u32) -> bool {
+/// Whether a block answers a request of ours, and if so, whether it was still open.
+fn take_answer(peer: &mut Peer, now: Time, piece: u32, index: u32) -> Option<bool> {
     if let Some(request) = peer.take_request(piece, index) {
         peer.pipeline.block(now.since(request.at));
-        return true;
+        return Some(true);
     }
-    peer.take_lapsed(piece, index)
+    peer.take_lapsed(piece, index).then_some(false)
 }

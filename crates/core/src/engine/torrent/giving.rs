@@ -8,13 +8,14 @@ use toubkal_wire::message::{Message, REQUEST_BYTES_MAX};
 
 use super::super::action::Action;
 use super::super::bounds::{
-    ALLOWED_FAST, OPTIMISTIC_TIME, REQUESTS_KEPT, REQUESTS_WASTED, SERVES_MAX,
+    ALLOWED_FAST, OPTIMISTIC_TIME, REQUESTS_KEPT, REQUESTS_WASTED, SUGGESTED,
 };
 use super::super::choker::{self, Candidate};
 use super::super::event::{CloseReason, LinkId, Misbehaved, Served};
 use super::super::limits::{self, Way};
 use super::super::peer::Peer;
 use super::super::shared::Cx;
+use super::super::spread::Spread;
 use super::Torrent;
 
 impl Torrent {
@@ -51,7 +52,7 @@ impl Torrent {
                 peer.said = cx.now;
                 cx.send(link, Message::Reject(block));
             }
-        } else if peer.serving.contains(&block) {
+        } else if peer.serving.iter().any(|&(serving, _)| serving == block) {
             cx.push(Action::Unserve { link, block });
         }
     }
@@ -59,7 +60,7 @@ impl Torrent {
     /// Serves what waits, as far as limits allow.
     pub(super) fn serve(&mut self, cx: &mut Cx<'_>, link: LinkId) {
         let Some(peer) = self.peers.get_mut(&link) else { return };
-        while (peer.serving.len() as u32) < SERVES_MAX
+        while (peer.serving.len() as u32) < peer.serves
             && let Some(&block) = peer.queue.front()
         {
             let taken = limits::take(
@@ -73,7 +74,7 @@ impl Torrent {
                 return cx.wait_until(ready);
             }
             peer.queue.pop_front();
-            peer.serving.push(block);
+            peer.serving.push((block, cx.now));
             cx.push(Action::Serve { link, torrent: self.id, block });
         }
     }
@@ -98,10 +99,13 @@ impl Torrent {
         outcome: Served,
     ) {
         let Some(peer) = self.peers.get_mut(&link) else { return };
-        let Some(at) = peer.serving.iter().position(|&serving| serving == block) else { return };
-        peer.serving.remove(at);
+        let Some(at) = peer.serving.iter().position(|&(serving, _)| serving == block) else {
+            return;
+        };
+        let (_, since) = peer.serving.remove(at);
         match outcome {
             Served::Sent => {
+                peer.serve_took(cx.now.since(since));
                 peer.said = cx.now;
                 peer.got += u64::from(block.length);
                 peer.up.add(u64::from(block.length));
@@ -189,6 +193,30 @@ impl Torrent {
         peer.got = 0;
         peer.said = cx.now;
         cx.send(link, Message::Unchoke);
+        self.suggest(cx, link);
+    }
+
+    /// As a seed: keeps a few pieces suggested that nobody else is fetching from us.
+    pub(super) fn suggest(&mut self, cx: &mut Cx<'_>, link: LinkId) {
+        if !self.have.is_full() {
+            return;
+        }
+        let Some(peer) = self.peers.get_mut(&link) else { return };
+        if peer.choked || !peer.reserved.fast() {
+            return;
+        }
+        let pieces = self.layout.pieces();
+        let spread = self.spread.get_or_insert_with(|| Spread::new(pieces, &mut self.rng));
+        peer.hinted.retain(|&piece| !peer.has.has(piece));
+        while peer.hinted.len() < SUGGESTED
+            && let Some(piece) = spread.next(&peer.has, &self.picker)
+        {
+            if peer.hinted.contains(&piece) {
+                return;
+            }
+            peer.hinted.push(piece);
+            cx.send(link, Message::Suggest(piece));
+        }
     }
 
     fn choke(&mut self, cx: &mut Cx<'_>, link: LinkId) {
@@ -205,7 +233,7 @@ impl Torrent {
         if peer.reserved.fast() {
             dropped.into_iter().for_each(|block| cx.send(link, Message::Reject(block)));
         }
-        for &block in &peer.serving {
+        for &(block, _) in &peer.serving {
             if !peer.granted.contains(&block.piece) {
                 cx.push(Action::Unserve { link, block });
             }
@@ -215,6 +243,11 @@ impl Torrent {
     /// BEP 6: a peer that has few pieces may ask for some while it is choked.
     pub(super) fn grant(&mut self, cx: &mut Cx<'_>, link: LinkId) {
         let pieces = self.layout.pieces();
+        // A seed gives by turns, not for something: free pieces would only be the same few for
+        // everybody near each other, again and again.
+        if self.missing == 0 {
+            return;
+        }
         let Some(peer) = self.peers.get_mut(&link) else { return };
         if !peer.reserved.fast() || peer.has.ones() >= ALLOWED_FAST || pieces == 0 {
             return;

@@ -174,7 +174,7 @@ impl Torrent {
         self.give_up_requests(cx, link);
         let Some(peer) = self.peers.remove(&link) else { return };
         self.picker.leave(&peer.has);
-        for block in &peer.serving {
+        for (block, _) in &peer.serving {
             cx.shared.limits.give_back(Way::Up, block.length);
             self.limits.give_back(Way::Up, block.length);
         }

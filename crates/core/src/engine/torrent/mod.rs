@@ -28,6 +28,7 @@ use super::peer::Peer;
 use super::picker::Picker;
 use super::roster::Roster;
 use super::shared::{Cx, Task};
+use super::spread::Spread;
 use super::status::{PeerStatus, State, Status};
 use crate::base::{Bitset, Rng, Time};
 
@@ -59,6 +60,7 @@ pub(super) struct Torrent {
     picker: Picker,
     partials: Partials,
     blame: Blame,
+    spread: Option<Spread>,
     limits: Limits,
     /// Some peer may have something to ask for that it had not before.
     wake: bool,
@@ -124,6 +126,7 @@ impl Torrent {
             picker,
             partials: Partials::default(),
             blame: Blame::default(),
+            spread: None,
             limits: Limits::new(add.rates, now),
             wake: false,
             peers: BTreeMap::new(),

@@ -1,0 +1,246 @@
+//! The loop of the network thread: facts to the engine, its wishes to whoever carries them out.
+//!
+//! One round: wait for sockets or a wake-up, take orders and answers, let the hand move bytes,
+//! tell the engine, carry out what it wants, send. Everything in a round is bounded, so nobody
+//! waits long; everything that waits between rounds is bounded by the credits of the engine.
+
+mod routes;
+mod torrents;
+mod trackers;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, unbounded};
+use toubkal_core::base::{Machine, Outbox, Time};
+use toubkal_core::engine::{Action, Command, Engine, Event};
+
+use super::clock::Clock;
+use super::hand::Hand;
+use super::wake::{Inlet, Wake};
+use super::{News, Order};
+use crate::store::{Reply, Store};
+use crate::tracker::TrackerReply;
+use torrents::Torrents;
+pub(crate) use trackers::Identity;
+use trackers::Trackers;
+
+/// Orders that are taken in one round.
+const ORDERS: usize = 64;
+/// Answers of the store that are taken in one round.
+const REPLIES: usize = 1024;
+/// Facts after which the engine's wishes are carried out.
+const FACTS: usize = 64;
+
+/// What the brain is made of.
+pub(crate) struct Parts {
+    pub(crate) engine: Engine,
+    pub(crate) hand: Hand,
+    pub(crate) store: Store,
+    pub(crate) orders: Receiver<Order>,
+    pub(crate) replies: Receiver<Reply>,
+    pub(crate) wake: Arc<Wake>,
+    pub(crate) news: Arc<News>,
+    pub(crate) leave: Arc<AtomicBool>,
+    pub(crate) identity: Identity,
+}
+
+/// The engine and everything that it moves.
+pub(crate) struct Brain {
+    clock: Clock,
+    engine: Engine,
+    hand: Hand,
+    store: Store,
+    torrents: Torrents,
+    orders: Receiver<Order>,
+    replies: Receiver<Reply>,
+    wake: Arc<Wake>,
+    news: Arc<News>,
+    leave: Arc<AtomicBool>,
+    trackers: Trackers,
+    tracker_replies: Receiver<TrackerReply>,
+    outbox: Outbox<Action>,
+    ending: Ending,
+}
+
+/// How far the end is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    No,
+    /// The engine closes everything; at `until` we go in any case.
+    Closing {
+        until: Time,
+    },
+    /// The engine is done; the trackers are being told.
+    Telling {
+        until: Time,
+    },
+}
+
+impl Brain {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { engine, hand, store, orders, replies, wake, news, leave, identity } = parts;
+        // Bounded by the client, which has only so many questions under way.
+        let (tell, tracker_replies) = unbounded();
+        let trackers = Trackers::new(identity, Inlet::new(tell, Arc::clone(&wake)));
+        Self {
+            clock: Clock::start(),
+            engine,
+            hand,
+            store,
+            torrents: Torrents::default(),
+            orders,
+            replies,
+            wake,
+            news,
+            leave,
+            trackers,
+            tracker_replies,
+            outbox: Outbox::new(),
+            ending: Ending::No,
+        }
+    }
+
+    /// Runs until it is told to end.
+    pub(crate) fn run(mut self) {
+        while !self.leave.load(Ordering::Relaxed) && !self.is_over() {
+            self.wait();
+            self.round();
+        }
+        // The sockets go first: peers need not wait for our disk.
+        let Self { hand, store, .. } = self;
+        drop(hand);
+        store.stop();
+    }
+
+    fn round(&mut self) {
+        let now = self.clock.now();
+        self.take_orders(now);
+        self.take_replies(now);
+        self.take_tracker_replies(now);
+        self.hand.work(now);
+        self.tell_engine(now);
+        if self.engine.deadline().is_some_and(|(due, _)| due <= now) {
+            self.engine.advance(now, &mut self.outbox);
+        }
+        self.advance_announcers(now);
+        self.carry_out(now);
+        self.tell_engine(now);
+        self.hand.flush();
+        // What the system took returns credits that the engine may use at once.
+        self.tell_engine(now);
+    }
+
+    /// Sleeps until there is something to do.
+    fn wait(&mut self) {
+        let mut timeout = self.timeout();
+        if timeout != Some(Duration::ZERO) {
+            self.wake.falling_asleep();
+            let told = self.leave.load(Ordering::Relaxed);
+            if told || self.has_mail() {
+                timeout = Some(Duration::ZERO);
+            }
+        }
+        let waited = self.hand.wait(timeout);
+        self.wake.awake();
+        waited.expect("a poller fails only when it is misused");
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        if self.hand.is_busy() || self.has_mail() {
+            return Some(Duration::ZERO);
+        }
+        let until = match self.ending {
+            Ending::No => None,
+            Ending::Closing { until } | Ending::Telling { until } => Some(until),
+        };
+        let engine = self.engine.deadline().map(|(due, _)| due);
+        let others = self.hand.deadline().into_iter().chain(self.trackers.deadline()).chain(until);
+        let due = engine.into_iter().chain(others).min()?;
+        Some(self.clock.until(due))
+    }
+
+    fn has_mail(&self) -> bool {
+        !self.orders.is_empty() || !self.replies.is_empty() || !self.tracker_replies.is_empty()
+    }
+
+    fn take_orders(&mut self, now: Time) {
+        for _ in 0..ORDERS {
+            let Ok(order) = self.orders.try_recv() else { break };
+            self.order(now, order);
+            self.carry_out(now);
+        }
+    }
+
+    fn take_replies(&mut self, now: Time) {
+        for _ in 0..REPLIES {
+            match self.replies.try_recv() {
+                Ok(Reply::Job { job, result, buffer }) => {
+                    // The buffer goes back to the pool.
+                    drop(buffer);
+                    self.handle(now, Event::Job(job, result));
+                }
+                Ok(Reply::Read { link, block, result }) => {
+                    self.hand.was_read(link, block, result);
+                }
+                Err(_) => break,
+            }
+        }
+        self.carry_out(now);
+    }
+
+    fn take_tracker_replies(&mut self, now: Time) {
+        for _ in 0..REPLIES {
+            let Ok(reply) = self.tracker_replies.try_recv() else { break };
+            self.take_tracker_reply(now, reply);
+        }
+        self.carry_out(now);
+    }
+
+    /// Gives the engine what the hand has seen, and carries out what it wants, until both are
+    /// content. Each answer that a wish causes costs the engine a credit, so this ends.
+    fn tell_engine(&mut self, now: Time) {
+        let mut facts = std::mem::take(self.hand.facts());
+        while !facts.is_empty() {
+            let mut since = 0;
+            for fact in facts.drain(..) {
+                self.engine.handle(now, fact, &mut self.outbox);
+                since += 1;
+                if since == FACTS {
+                    self.carry_out(now);
+                    since = 0;
+                }
+            }
+            self.carry_out(now);
+            std::mem::swap(&mut facts, self.hand.facts());
+        }
+        *self.hand.facts() = facts;
+    }
+
+    /// Tells the engine one fact; what it wants is carried out by the caller's caller.
+    fn handle(&mut self, now: Time, event: Event) {
+        self.engine.handle(now, event, &mut self.outbox);
+    }
+
+    fn command(&mut self, now: Time, command: Command) {
+        self.handle(now, Event::Command(Box::new(command)));
+    }
+
+    fn shutdown(&mut self, now: Time, patience: Duration) {
+        if self.ending == Ending::No {
+            self.ending = Ending::Closing { until: now.after(patience) };
+            self.hand.stop_listening();
+            self.command(now, Command::Shutdown);
+            self.stop_announcing(now);
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        match self.ending {
+            Ending::No => false,
+            Ending::Closing { until } => until <= self.clock.now(),
+            Ending::Telling { until } => self.trackers.are_told() || until <= self.clock.now(),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Who carries out what the engine wants.
+
+use toubkal_core::base::{Outbox, Time};
+use toubkal_core::engine::{Action, Notice};
+use toubkal_core::tracker;
+
+use super::{Brain, Ending};
+use crate::session::SessionEvent;
+use crate::store::Task;
+
+impl Brain {
+    /// Carries out everything that waits in the outbox.
+    pub(super) fn carry_out(&mut self, now: Time) {
+        let mut outbox = std::mem::replace(&mut self.outbox, Outbox::new());
+        while !outbox.is_empty() {
+            for action in outbox.drain() {
+                self.act(now, action);
+            }
+            // Answers to commands may have been asked for meanwhile.
+            std::mem::swap(&mut outbox, &mut self.outbox);
+        }
+        self.outbox = outbox;
+        for read in self.hand.reads() {
+            let super::super::hand::Read { link, torrent, block } = read;
+            self.store.submit(Task::Read { link, torrent, block });
+        }
+    }
+
+    fn act(&mut self, now: Time, action: Action) {
+        let hand = &mut self.hand;
+        match action {
+            Action::Admit { torrent, terms } => hand.admit(torrent, terms),
+            Action::Retire { torrent } => {
+                hand.retire(torrent);
+                self.tell_announcer(now, torrent, tracker::Event::Stop);
+            }
+            Action::Dial { dial, torrent, remote } => hand.dial(now, dial, torrent, remote),
+            Action::Send { link, message } => hand.send(link, &message),
+            Action::Serve { link, torrent, block } => hand.serve(link, torrent, block),
+            Action::Unserve { link, block } => hand.unserve(link, block),
+            Action::Close { link, reason } => hand.close(link, reason),
+            Action::Store { job, torrent, block, payload, digest } => {
+                let buffer = hand.redeem(payload);
+                self.store.submit(Task::Write { job, torrent, block, buffer, digest });
+            }
+            Action::Discard { payload } => drop(hand.redeem(payload)),
+            Action::Open { job, torrent, wanted } => {
+                self.store.submit(Task::Open { job, torrent, wanted });
+            }
+            Action::Verify { job, torrent, piece, hashed } => {
+                self.store.submit(Task::Verify { job, torrent, piece, hashed });
+            }
+            Action::Digest { job, torrent, piece } => {
+                self.store.submit(Task::Digest { job, torrent, piece });
+            }
+            Action::Unhash { torrent, piece } => self.store.submit(Task::Unhash { torrent, piece }),
+            Action::Reclaim { job, torrent, file } => {
+                self.store.submit(Task::Reclaim { job, torrent, file });
+            }
+            Action::Finish { job, torrent, file } => {
+                self.store.submit(Task::Finish { job, torrent, file });
+            }
+            Action::Sync { job, torrent } => self.store.submit(Task::Sync { job, torrent }),
+            Action::Release { torrent } => {
+                self.store.submit(Task::Release { torrent });
+                self.forget_if_gone(torrent);
+            }
+            Action::Notify(notice) => self.notify(now, notice),
+        }
+    }
+
+    fn notify(&mut self, now: Time, notice: Notice) {
+        match &notice {
+            Notice::Added { ticket, torrent } => self.added(now, *ticket, *torrent),
+            Notice::Checked { torrent } => self.start_announcing(now, *torrent),
+            Notice::Completed { torrent, at_once: false } => {
+                self.tell_announcer(now, *torrent, tracker::Event::Completed);
+            }
+            Notice::Ended => {
+                if let Ending::Closing { until } = self.ending {
+                    self.ending = Ending::Telling { until };
+                }
+            }
+            _ => {}
+        }
+        self.news.push(SessionEvent::Notice(notice));
+    }
+}

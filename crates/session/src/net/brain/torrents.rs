@@ -1,0 +1,141 @@
+//! The torrents of the session: taken in, asked about, forgotten.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crossbeam_channel::Sender;
+use toubkal_core::base::Time;
+use toubkal_core::engine::{AddTorrent, Command, Event, PeerSource, Priority, TorrentId};
+
+use super::Brain;
+use crate::net::{Order, Question};
+use crate::session::{Add, AddError, Metainfo};
+use crate::store::TorrentFiles;
+
+/// What the session knows of its torrents beside the engine.
+#[derive(Debug, Default)]
+pub(super) struct Torrents {
+    held: HashMap<TorrentId, Held>,
+    /// Given to the engine, and not named yet.
+    pending: HashMap<u64, Pending>,
+    ticket: u64,
+}
+
+#[derive(Debug)]
+struct Held {
+    info_hash: [u8; 20],
+}
+
+#[derive(Debug)]
+struct Pending {
+    info_hash: [u8; 20],
+    files: Arc<TorrentFiles>,
+    tiers: Vec<Vec<String>>,
+    peers: Vec<SocketAddr>,
+    reply: Sender<Result<TorrentId, AddError>>,
+}
+
+impl Torrents {
+    fn has(&self, info_hash: &[u8; 20]) -> bool {
+        self.held.values().any(|held| held.info_hash == *info_hash)
+            || self.pending.values().any(|pending| pending.info_hash == *info_hash)
+    }
+}
+
+impl Brain {
+    pub(super) fn order(&mut self, now: Time, order: Order) {
+        match order {
+            Order::Add { metainfo, add, reply } => {
+                if let Err(error) = self.add(now, &metainfo, *add, reply.clone()) {
+                    let _ = reply.send(Err(error));
+                }
+            }
+            Order::Command(Command::Remove(torrent)) => {
+                self.command(now, Command::Remove(torrent));
+                // A stopped one goes at once, and has no files to be released.
+                self.forget_if_gone(torrent);
+            }
+            Order::Command(command) => self.command(now, command),
+            Order::Peers(torrent, peers) => self.peers(now, torrent, peers),
+            Order::Question(torrent, question) => self.answer(now, torrent, question),
+            Order::Shutdown(patience) => self.shutdown(now, patience),
+        }
+    }
+
+    fn add(
+        &mut self,
+        now: Time,
+        metainfo: &Metainfo,
+        add: Add,
+        reply: Sender<Result<TorrentId, AddError>>,
+    ) -> Result<(), AddError> {
+        let info_hash = metainfo.info_hash_v1.ok_or(AddError::V2Only)?;
+        if self.torrents.has(&info_hash) {
+            return Err(AddError::Duplicate);
+        }
+        let files = TorrentFiles::of(metainfo, add.dir).ok_or(AddError::V2Only)?;
+        let layout = Arc::clone(files.layout());
+        let count = layout.files().len();
+        let priorities = add.priorities.unwrap_or_else(|| vec![Priority::Normal; count]);
+        if priorities.len() != count {
+            return Err(AddError::Priorities { given: priorities.len(), files: count });
+        }
+        self.torrents.ticket += 1;
+        let ticket = self.torrents.ticket;
+        let tiers = add.trackers.unwrap_or_else(|| metainfo.trackers.clone());
+        let (files, peers) = (Arc::new(files), add.peers);
+        let pending = Pending { info_hash, files, tiers, peers, reply };
+        self.torrents.pending.insert(ticket, pending);
+        let torrent = AddTorrent {
+            ticket,
+            info_hash,
+            layout,
+            private: metainfo.private,
+            priorities,
+            sequential: add.sequential,
+            adopt: add.adopt,
+            rates: add.rates,
+        };
+        self.command(now, Command::Add(torrent));
+        Ok(())
+    }
+
+    /// The engine has named a torrent.
+    pub(super) fn added(&mut self, now: Time, ticket: u64, torrent: TorrentId) {
+        let Some(pending) = self.torrents.pending.remove(&ticket) else { return };
+        let Pending { info_hash, files, tiers, peers, reply } = pending;
+        self.torrents.held.insert(torrent, Held { info_hash });
+        self.store.add(torrent, files);
+        self.trackers.add(torrent, info_hash, &tiers);
+        let _ = reply.send(Ok(torrent));
+        self.peers(now, torrent, peers);
+    }
+
+    /// Forgets a torrent that the engine has forgotten.
+    pub(super) fn forget_if_gone(&mut self, torrent: TorrentId) {
+        if self.engine.status(torrent).is_none() {
+            self.torrents.held.remove(&torrent);
+            self.store.remove(torrent);
+            self.trackers.forget(torrent);
+        }
+    }
+
+    fn peers(&mut self, now: Time, torrent: TorrentId, peers: Vec<SocketAddr>) {
+        if !peers.is_empty() {
+            self.handle(now, Event::Peers(torrent, PeerSource::User, peers));
+        }
+    }
+
+    /// Whoever asked may be gone: then nobody hears the answer.
+    fn answer(&self, now: Time, torrent: TorrentId, question: Question) {
+        match question {
+            Question::Status(reply) => drop(reply.send(self.engine.status(torrent))),
+            Question::Trackers(reply) => {
+                drop(reply.send(self.trackers.status(torrent, now)));
+            }
+            Question::Peers(reply) => drop(reply.send(self.engine.peers(torrent))),
+            Question::Have(reply) => drop(reply.send(self.engine.have(torrent).cloned())),
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! The announcers of the torrents: what they are told, and who carries out what they want.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use toubkal_core::base::{Machine, Outbox, Rng, Time};
+use toubkal_core::engine::{Event, PeerSource, State, Status, TorrentId};
+use toubkal_core::tracker::{
+    self, Action, Announcer, AskId, AskKind, Config, News, Problem, Progress, Tiers,
+};
+
+use super::Brain;
+use crate::net::wake::Inlet;
+use crate::session::{SessionEvent, TrackerState, TrackerStatus};
+use crate::tracker::{Ask, HttpOptions, TrackerClient, TrackerReply};
+
+/// How often announcers hear how the torrents are doing.
+const WATCH: Duration = Duration::from_secs(5);
+/// Peers that are asked for while downloading, and while seeding.
+const WANT: (u32, u32) = (80, 30);
+/// With fewer peers than this, and none of them giving, more are urgent.
+const FEW: u32 = 5;
+
+/// What all announcers have in common.
+#[derive(Clone, Debug)]
+pub(crate) struct Identity {
+    pub(crate) peer_id: [u8; 20],
+    pub(crate) port: u16,
+    pub(crate) user_agent: String,
+    pub(crate) rng: Rng,
+}
+
+/// The announcers.
+pub(super) struct Trackers {
+    identity: Identity,
+    key: u32,
+    announcers: HashMap<TorrentId, One>,
+    /// Started when somebody has something to ask.
+    client: Option<TrackerClient>,
+    tell: Inlet<TrackerReply>,
+    outbox: Outbox<Action>,
+    watch_at: Time,
+}
+
+struct One {
+    announcer: Announcer,
+    due: Option<Time>,
+    /// Between the start and [`Action::Stopped`].
+    running: bool,
+    /// Its torrent is gone; it goes too when it has said so to the trackers.
+    leaving: bool,
+}
+
+impl Trackers {
+    pub(super) fn new(identity: Identity, tell: Inlet<TrackerReply>) -> Self {
+        let key = identity.rng.fork("tracker key").bits() as u32;
+        Self {
+            identity,
+            key,
+            announcers: HashMap::new(),
+            client: None,
+            tell,
+            outbox: Outbox::new(),
+            watch_at: Time::START,
+        }
+    }
+
+    /// Gives a torrent its announcer, if it has trackers.
+    pub(super) fn add(&mut self, torrent: TorrentId, info_hash: [u8; 20], tiers: &[Vec<String>]) {
+        if tiers.iter().all(Vec::is_empty) {
+            return;
+        }
+        let config = Config {
+            info_hash,
+            peer_id: self.identity.peer_id,
+            port: self.identity.port,
+            key: self.key,
+            ip: None,
+            tiers: Tiers::InOrder,
+        };
+        let number = (torrent.index() as u64) << 32 | u64::from(torrent.generation());
+        let rng = self.identity.rng.fork_indexed("announcer", number);
+        let announcer = Announcer::new(config, tiers, rng);
+        let one = One { announcer, due: None, running: false, leaving: false };
+        self.announcers.insert(torrent, one);
+    }
+
+    /// The torrent is gone.
+    pub(super) fn forget(&mut self, torrent: TorrentId) {
+        if let Some(one) = self.announcers.get_mut(&torrent) {
+            one.leaving = true;
+            if !one.running {
+                self.announcers.remove(&torrent);
+            }
+        }
+    }
+
+    /// When an announcer has something to do.
+    pub(super) fn deadline(&self) -> Option<Time> {
+        let due = self.announcers.values().filter_map(|one| one.due).min();
+        let watch = self.announcers.values().any(|one| one.running).then_some(self.watch_at);
+        due.into_iter().chain(watch).min()
+    }
+
+    /// Whether no tracker waits to hear that we leave.
+    pub(super) fn are_told(&self) -> bool {
+        !self.announcers.values().any(|one| one.running)
+    }
+
+    /// How the trackers of a torrent stand.
+    pub(super) fn status(&self, torrent: TorrentId, now: Time) -> Vec<TrackerStatus> {
+        let Some(one) = self.announcers.get(&torrent) else { return Vec::new() };
+        one.announcer.status().into_iter().map(|status| show(status, now)).collect()
+    }
+
+    fn ask(&mut self, ask: Ask) -> Result<(), String> {
+        if self.client.is_none() {
+            let tell = self.tell.clone();
+            let user_agent = self.identity.user_agent.clone();
+            let options = HttpOptions { user_agent, ..HttpOptions::default() };
+            let client = TrackerClient::start(options, move |reply| tell.send(reply));
+            self.client = Some(client.map_err(|error| error.to_string())?);
+        }
+        if let Some(client) = &self.client {
+            client.ask(ask);
+        }
+        Ok(())
+    }
+}
+
+impl Brain {
+    /// The torrent transfers, or transfers again.
+    pub(super) fn start_announcing(&mut self, now: Time, torrent: TorrentId) {
+        if let Some(one) = self.trackers.announcers.get_mut(&torrent) {
+            one.running = true;
+        }
+        self.tell_announcer(now, torrent, tracker::Event::Start);
+    }
+
+    /// Tells an announcer a fact, and carries out what it wants.
+    pub(super) fn tell_announcer(&mut self, now: Time, torrent: TorrentId, event: tracker::Event) {
+        self.with_announcer(now, torrent, |announcer, out| announcer.handle(now, event, out));
+    }
+
+    /// Tells all announcers that we leave.
+    pub(super) fn stop_announcing(&mut self, now: Time) {
+        for torrent in self.trackers.announcers.keys().copied().collect::<Vec<_>>() {
+            self.tell_announcer(now, torrent, tracker::Event::Stop);
+        }
+    }
+
+    /// Does what announcers have to do by now.
+    pub(super) fn advance_announcers(&mut self, now: Time) {
+        if self.trackers.deadline().is_none_or(|due| due > now) {
+            return;
+        }
+        let watch = self.trackers.watch_at <= now;
+        if watch {
+            self.trackers.watch_at = now.after(WATCH);
+        }
+        let is_due = |one: &One| (watch && one.running) || one.due.is_some_and(|due| due <= now);
+        let due: Vec<_> = self.trackers.announcers.iter().filter(|(_, one)| is_due(one)).collect();
+        for torrent in due.into_iter().map(|(torrent, _)| *torrent).collect::<Vec<_>>() {
+            let status = self.engine.status(torrent);
+            self.with_announcer(now, torrent, |announcer, out| {
+                if let Some(status) = status {
+                    announcer.handle(now, want(&status), out);
+                }
+                announcer.advance(now, out);
+            });
+        }
+    }
+
+    /// An answer from outside.
+    pub(super) fn take_tracker_reply(&mut self, now: Time, reply: TrackerReply) {
+        match reply {
+            TrackerReply::Tracker { torrent, id, outcome } => {
+                self.tell_announcer(now, torrent, outcome.event(id));
+            }
+            TrackerReply::Peers { torrent, peers } => {
+                self.handle(now, Event::Peers(torrent, PeerSource::Tracker, peers));
+            }
+        }
+    }
+
+    fn with_announcer(
+        &mut self,
+        now: Time,
+        torrent: TorrentId,
+        tell: impl FnOnce(&mut Announcer, &mut Outbox<Action>),
+    ) {
+        let mut out = std::mem::take(&mut self.trackers.outbox);
+        if let Some(one) = self.trackers.announcers.get_mut(&torrent) {
+            if let Some(status) = self.engine.status(torrent) {
+                let Status { uploaded, downloaded, left, .. } = status;
+                let progress = Progress { uploaded, downloaded, left };
+                one.announcer.handle(now, tracker::Event::Progress(progress), &mut out);
+            }
+            tell(&mut one.announcer, &mut out);
+        }
+        let actions: Vec<Action> = out.drain().collect();
+        self.trackers.outbox = out;
+        for action in actions {
+            self.announcer_wants(now, torrent, action);
+        }
+        if let Some(one) = self.trackers.announcers.get_mut(&torrent) {
+            one.due = one.announcer.deadline().map(|(due, _)| due);
+        }
+    }
+
+    fn announcer_wants(&mut self, now: Time, torrent: TorrentId, action: Action) {
+        match action {
+            Action::Ask { id, kind, url } => {
+                let asked = self.trackers.ask(Ask::Tracker { torrent, id, kind, url });
+                if let Err(text) = asked {
+                    self.tell_announcer(now, torrent, failed(id, kind, text));
+                }
+            }
+            Action::Peers(peers) => {
+                self.handle(now, Event::Peers(torrent, PeerSource::Tracker, peers));
+            }
+            Action::Resolve(names) => {
+                // Without a client there would be no names.
+                let _ = self.trackers.ask(Ask::Names { torrent, names });
+            }
+            Action::Notify { tracker, news } => self.tell_news(torrent, tracker, news),
+            Action::Stopped => {
+                if let Some(one) = self.trackers.announcers.get_mut(&torrent) {
+                    one.running = false;
+                    if one.leaving {
+                        self.trackers.announcers.remove(&torrent);
+                    }
+                }
+            }
+        }
+    }
+
+    fn tell_news(&self, torrent: TorrentId, url: String, news: News) {
+        let (message, failed) = match news {
+            News::Warning(text) => (text, false),
+            News::Failure { text, .. } => (text, true),
+            News::Recovered => ("it answers again".to_owned(), false),
+            News::Unsupported => (ONLY_HTTP.to_owned(), true),
+            News::ExternalIp(_) => return,
+        };
+        self.news.push(SessionEvent::Tracker { torrent, url, message, failed });
+    }
+}
+
+const ONLY_HTTP: &str = "only http and https trackers can be asked";
+
+/// How many more peers a torrent could use.
+fn want(status: &Status) -> tracker::Event {
+    let downloading = status.state == State::Downloading;
+    let urgent = downloading && status.peers < FEW && status.unchoked_by == 0;
+    let peers = if downloading { WANT.0 } else { WANT.1 };
+    tracker::Event::Want { peers, urgent }
+}
+
+fn failed(id: AskId, kind: AskKind, text: String) -> tracker::Event {
+    let problem = Problem { text, retry: None };
+    match kind {
+        AskKind::Announce => tracker::Event::Announced(id, Err(problem)),
+        AskKind::Scrape => tracker::Event::Scraped(id, Err(problem)),
+    }
+}
+
+fn show(status: tracker::Status, now: Time) -> TrackerStatus {
+    let tracker::Status { url, tier, state, next, peers, seeds, leechers, message, .. } = status;
+    let reason = || message.clone().unwrap_or_default();
+    let state = match state {
+        tracker::State::Waiting => TrackerState::Unused,
+        tracker::State::Asking => TrackerState::Asking,
+        tracker::State::Working => TrackerState::Working { peers },
+        tracker::State::Failing | tracker::State::GivenUp => {
+            TrackerState::Failed { reason: reason() }
+        }
+        tracker::State::Unsupported => TrackerState::Failed { reason: ONLY_HTTP.to_owned() },
+    };
+    let warning = message.filter(|_| matches!(state, TrackerState::Working { .. }));
+    TrackerStatus {
+        url,
+        tier: tier as usize,
+        state,
+        warning,
+        seeds,
+        leeches: leechers,
+        next: next.map(|at| at.since(now)),
+    }
+}

@@ -1,0 +1,276 @@
+//! The network thread: the engine, every socket, and what drives them.
+
+mod brain;
+mod clock;
+mod hand;
+mod news;
+mod wake;
+
+use std::io;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use mio::net::TcpListener;
+use mio::{Poll, Waker};
+use toubkal_core::base::{Bitset, Rng};
+use toubkal_core::engine::{Command, Config, Engine, PeerStatus, Status, TorrentId};
+
+use crate::session::{Add, AddError, Metainfo, Options, SessionEvent, StartError, TrackerStatus};
+use crate::store::Store;
+use brain::{Brain, Identity};
+use hand::{Hand, WAKE};
+pub(crate) use news::News;
+use wake::{Inlet, Wake};
+
+/// Orders that wait for the network thread; whoever gives more waits.
+const ORDERS_MAX: usize = 256;
+/// More threads than this never help.
+const WORKERS_MAX: usize = 64;
+/// What the network thread may take to leave when it is told to do so at once.
+const LEAVING: Duration = Duration::from_secs(2);
+
+/// What the handles ask of the network thread.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// Take a torrent in.
+    Add { metainfo: Arc<Metainfo>, add: Box<Add>, reply: Sender<Result<TorrentId, AddError>> },
+    /// For the engine.
+    Command(Command),
+    /// Peers that the user named.
+    Peers(TorrentId, Vec<SocketAddr>),
+    /// Something about a torrent.
+    Question(TorrentId, Question),
+    /// End in order, within this time.
+    Shutdown(Duration),
+}
+
+/// What is asked about a torrent, with the way for the answer.
+#[derive(Debug)]
+pub(crate) enum Question {
+    Status(Sender<Option<Status>>),
+    Trackers(Sender<Vec<TrackerStatus>>),
+    Peers(Sender<Vec<PeerStatus>>),
+    Have(Sender<Option<Bitset>>),
+}
+
+/// A way for orders to the network thread.
+pub(crate) type Orders = Inlet<Order>;
+
+/// The caller's side of the network thread. When it is dropped, the thread ends at once.
+#[derive(Debug)]
+pub(crate) struct Control {
+    orders: Orders,
+    wake: Arc<Wake>,
+    news: Arc<News>,
+    listening_on: Vec<SocketAddr>,
+    /// Raised when the thread is to leave everything and end.
+    leave: Arc<AtomicBool>,
+    stopping: AtomicBool,
+    /// Disconnected when the thread has ended.
+    ended: Receiver<()>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Control {
+    pub(crate) fn start(options: &Options) -> Result<Self, StartError> {
+        let system = |what| move |error| StartError::System { what, error };
+        let (listeners, listening_on) = listen(&options.listen)?;
+        let poll = Poll::new().map_err(system("no event queue"))?;
+        let waker = Waker::new(poll.registry(), WAKE).map_err(system("no event queue"))?;
+        let wake = Arc::new(Wake::new(waker));
+        let hand = Hand::new(poll, listeners).map_err(system("no event queue"))?;
+        let port = listening_on.first().map_or(0, SocketAddr::port);
+        let identity = identity(options, port)?;
+        let engine = engine(options, &identity);
+        let (sender, orders) = bounded(ORDERS_MAX);
+        // Bounded by the engine, which has only so many jobs under way.
+        let (replier, replies) = unbounded();
+        let replier = Inlet::new(replier, Arc::clone(&wake));
+        let store = Store::start(workers(options.workers), move |reply| replier.send(reply));
+        let news = Arc::new(News::default());
+        let leave = Arc::new(AtomicBool::new(false));
+        let parts = brain::Parts {
+            engine,
+            hand,
+            store,
+            orders,
+            replies,
+            wake: Arc::clone(&wake),
+            news: Arc::clone(&news),
+            leave: Arc::clone(&leave),
+            identity,
+        };
+        let (end, ended) = bounded(0);
+        let run = move || Brain::new(parts).run();
+        let thread =
+            spawn("toubkal-net", Arc::clone(&news), end, run).map_err(system("no thread"))?;
+        Ok(Self {
+            orders: Inlet::new(sender, Arc::clone(&wake)),
+            wake,
+            news,
+            listening_on,
+            leave,
+            stopping: AtomicBool::new(false),
+            ended,
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    pub(crate) fn listening_on(&self) -> &[SocketAddr] {
+        &self.listening_on
+    }
+
+    pub(crate) fn news(&self) -> &News {
+        &self.news
+    }
+
+    pub(crate) fn orders(&self) -> Orders {
+        self.orders.clone()
+    }
+
+    pub(crate) fn order(&self, order: Order) {
+        self.orders.send(order);
+    }
+
+    pub(crate) fn command(&self, command: Command) {
+        self.order(Order::Command(command));
+    }
+
+    /// Ends the thread in order; the second time, or when patience is over, at once.
+    pub(crate) fn shutdown(&self, patience: Duration) {
+        if !self.stopping.swap(true, Ordering::Relaxed) {
+            self.order(Order::Shutdown(patience));
+            let _ = self.ended.recv_timeout(patience.saturating_add(LEAVING));
+        }
+        self.leave();
+    }
+
+    fn leave(&self) {
+        self.leave.store(true, Ordering::Relaxed);
+        self.wake.up();
+        let ended = self.ended.recv_timeout(LEAVING);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // A thread that a dead disk holds up is left behind.
+        if let (Err(RecvTimeoutError::Disconnected), Some(thread)) = (ended, thread) {
+            // Its panic was caught and told.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+/// Listens everywhere that is wanted; says where it is, with the real ports.
+fn listen(wanted: &[SocketAddr]) -> Result<(Vec<TcpListener>, Vec<SocketAddr>), StartError> {
+    let (mut listeners, mut addrs) = (Vec::new(), Vec::<SocketAddr>::new());
+    for &addr in wanted {
+        // Trackers are told one port: any port is to be the same for IPv4 and IPv6 if it can.
+        let same = addrs.first().filter(|_| addr.port() == 0).map(SocketAddr::port);
+        let listener = match same.map(|port| hand::listen(SocketAddr::new(addr.ip(), port))) {
+            Some(Ok(listener)) => listener,
+            _ => hand::listen(addr)?,
+        };
+        let local = listener.local_addr();
+        addrs.push(local.map_err(|error| StartError::Listen { addr, error })?);
+        listeners.push(listener);
+    }
+    Ok((listeners, addrs))
+}
+
+/// What makes this session itself: chance, and names drawn from it.
+fn identity(options: &Options, port: u16) -> Result<Identity, StartError> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| {
+        let error = io::Error::other(error.to_string());
+        StartError::System { what: "no randomness", error }
+    })?;
+    let rng = Rng::new(seed);
+    let peer_id = peer_id(&mut rng.fork("peer id"));
+    Ok(Identity { peer_id, port, user_agent: options.user_agent.clone(), rng })
+}
+
+fn engine(options: &Options, identity: &Identity) -> Engine {
+    let config = Config {
+        peer_id: identity.peer_id,
+        port: identity.port,
+        rates: options.rates,
+        links_max: options.links_max,
+        dials_max: options.dials_max,
+        slots: options.slots,
+        ..Config::default()
+    };
+    Engine::new(config, &identity.rng)
+}
+
+/// BEP 20: two letters for the program, four digits for its version, then chance.
+fn peer_id(rng: &mut Rng) -> [u8; 20] {
+    const LETTERS: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut id = *b"-TK0100-000000000000";
+    for byte in &mut id[8..] {
+        *byte = LETTERS[rng.index(LETTERS.len())];
+    }
+    id
+}
+
+/// Hashing is what keeps a machine busy: one thread a core, beside the network thread.
+fn workers(wanted: usize) -> usize {
+    if wanted > 0 {
+        return wanted.min(WORKERS_MAX);
+    }
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    cores.saturating_sub(1).clamp(1, 8)
+}
+
+/// Starts a thread whose panic becomes news instead of silence.
+fn spawn(
+    name: &str,
+    news: Arc<News>,
+    end: Sender<()>,
+    run: impl FnOnce() + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name(name.into()).spawn(move || {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
+            let message = panic
+                .downcast_ref::<&str>()
+                .map(|text| (*text).to_owned())
+                .or_else(|| panic.downcast_ref::<String>().cloned())
+                .unwrap_or_else(|| "unknown panic".to_owned());
+            news.push(SessionEvent::Crashed { message });
+        }
+        drop(end);
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_panics_is_news_and_lets_nobody_wait() {
+        let news = Arc::new(News::default());
+        let (end, ended) = bounded::<()>(0);
+        let run = || panic!("one and {}", "one");
+        let thread = spawn("test", Arc::clone(&news), end, run).unwrap();
+        assert!(ended.recv_timeout(Duration::from_secs(30)).is_err_and(|end| !end.is_timeout()));
+        thread.join().unwrap();
+        let message = "one and one".to_owned();
+        assert_eq!(news.next(Duration::ZERO), Some(SessionEvent::Crashed { message }));
+    }
+
+    #[test]
+    fn a_free_port_is_the_same_for_both_families() {
+        let any = ["127.0.0.1:0", "[::1]:0"].map(|addr| addr.parse().unwrap());
+        let (_listeners, addrs) = listen(&any).unwrap();
+        assert_ne!(addrs[0].port(), 0);
+        assert_eq!(addrs[0].port(), addrs[1].port());
+    }
+}

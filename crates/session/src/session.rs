@@ -1,0 +1,385 @@
+//! The handles that a program holds: [`Session`] and [`Torrent`].
+//!
+//! A handle owns nothing but a way to the network thread. Questions are asked over a bounded
+//! channel and answered between two rounds of that thread, so an answer is never older than the
+//! question; when the thread is gone, the last answer stands.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use toubkal_core::base::Bitset;
+use toubkal_core::engine::{
+    Command, Notice, PeerStatus, Priority, Rates, State, Status, TorrentId,
+};
+pub use toubkal_wire::metainfo::Metainfo;
+
+use crate::net::{Control, Order, Orders, Question};
+
+/// What is set once, when a session starts.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where peers reach us. Empty: nowhere. Port 0 lets the system choose.
+    pub listen: Vec<SocketAddr>,
+    /// Rates of all torrents together.
+    pub rates: Rates,
+    /// What we call ourselves to trackers.
+    pub user_agent: String,
+    /// Threads that read, write and hash; at least 1. 0: as many as suit this machine.
+    pub workers: usize,
+    /// The most connections to peers at once.
+    pub links_max: u32,
+    /// The most connections to peers that are being tried at once.
+    pub dials_max: u32,
+    /// Peers of one torrent that we upload to at once.
+    pub slots: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            listen: Vec::new(),
+            rates: Rates::default(),
+            user_agent: concat!("Toubkal/", env!("CARGO_PKG_VERSION")).into(),
+            workers: 0,
+            links_max: 200,
+            dials_max: 16,
+            slots: 8,
+        }
+    }
+}
+
+/// Why a session does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Another program listens there.
+    #[error("another program listens on {addr} already; choose another port, or 0 for any")]
+    PortInUse {
+        /// Where we wanted to listen.
+        addr: SocketAddr,
+    },
+    /// The system does not let us listen there.
+    #[error("cannot listen on {addr}: {error}")]
+    Listen {
+        /// Where we wanted to listen.
+        addr: SocketAddr,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// The system does not give what every session needs.
+    #[error("cannot start: {what}: {error}")]
+    System {
+        /// What was wanted.
+        what: &'static str,
+        /// What the system says.
+        error: std::io::Error,
+    },
+}
+
+/// How a torrent is to be worked on.
+#[derive(Clone, Debug)]
+pub struct Add {
+    /// The download folder; made when it is not there.
+    pub dir: PathBuf,
+    /// One a file, in the order of the metainfo. `None`: everything, as usual.
+    pub priorities: Option<Vec<Priority>>,
+    /// Pieces in order instead of rarest first.
+    pub sequential: bool,
+    /// Peers that the user named.
+    pub peers: Vec<SocketAddr>,
+    /// Rates of this torrent.
+    pub rates: Rates,
+    /// Go on with a file of the right length under the final name even when not one piece of it
+    /// is right.
+    pub adopt: bool,
+    /// Trackers instead of those of the metainfo, in tiers (BEP 12). `Some` of nothing: none.
+    pub trackers: Option<Vec<Vec<String>>>,
+}
+
+impl Add {
+    /// Everything, into this folder, as usual.
+    #[must_use]
+    pub fn to(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: dir.into(),
+            priorities: None,
+            sequential: false,
+            peers: Vec::new(),
+            rates: Rates::default(),
+            adopt: false,
+            trackers: None,
+        }
+    }
+}
+
+/// Why a torrent is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum AddError {
+    /// The session has it already.
+    #[error("this torrent is in the session already")]
+    Duplicate,
+    /// BEP 52 alone: there are no v1 pieces to fetch.
+    #[error("this is a version 2 torrent, which cannot be downloaded yet")]
+    V2Only,
+    /// The number of priorities is not the number of files.
+    #[error("{given} priorities were given for {files} files")]
+    Priorities {
+        /// How many were given.
+        given: usize,
+        /// How many files there are.
+        files: usize,
+    },
+    /// The session has ended.
+    #[error("the session has ended")]
+    Ended,
+}
+
+/// News from a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SessionEvent {
+    /// The engine's news.
+    Notice(Notice),
+    /// A tracker has something to say, or cannot be reached.
+    Tracker {
+        /// Whose tracker.
+        torrent: TorrentId,
+        /// Which, without its secrets.
+        url: String,
+        /// What it said, or why it did not.
+        message: String,
+        /// Whether the announce failed; otherwise it is a warning.
+        failed: bool,
+    },
+    /// The session died of its own fault. Nothing more will come.
+    Crashed {
+        /// What the thread said last.
+        message: String,
+    },
+}
+
+/// How a tracker stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrackerStatus {
+    /// Its address, without secrets.
+    pub url: String,
+    /// Its place in the tiers (BEP 12), from 0.
+    pub tier: usize,
+    /// What it is doing.
+    pub state: TrackerState,
+    /// Its last `warning message`.
+    pub warning: Option<String>,
+    /// Peers with everything, as it says.
+    pub seeds: Option<u32>,
+    /// Peers without everything, as it says.
+    pub leeches: Option<u32>,
+    /// When it is asked next.
+    pub next: Option<Duration>,
+}
+
+/// What a tracker is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TrackerState {
+    /// It was not asked yet.
+    Unused,
+    /// It is being asked.
+    Asking,
+    /// It has answered.
+    Working {
+        /// Peers in its last answer.
+        peers: u32,
+    },
+    /// It has not, or with a `failure reason`.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A running session: one engine, its sockets, its files. Clones are the same session; when the
+/// last is dropped, it stops at once.
+#[derive(Clone, Debug)]
+pub struct Session {
+    control: Arc<Control>,
+}
+
+impl Session {
+    /// Starts the threads and listens.
+    ///
+    /// # Errors
+    /// When an address to listen on is not to be had, or threads are not.
+    #[expect(clippy::needless_pass_by_value, reason = "options are made for one session")]
+    pub fn start(options: Options) -> Result<Self, StartError> {
+        Ok(Self { control: Arc::new(Control::start(&options)?) })
+    }
+
+    /// Where peers reach us, with the real ports.
+    #[must_use]
+    pub fn listening_on(&self) -> &[SocketAddr] {
+        self.control.listening_on()
+    }
+
+    /// Takes a torrent in and returns at once: its files are looked at, then it is downloaded or
+    /// seeded.
+    ///
+    /// # Errors
+    /// When the torrent cannot be worked on at all. What goes wrong with files later is news.
+    pub fn add(&self, metainfo: Arc<Metainfo>, add: Add) -> Result<Torrent, AddError> {
+        let (reply, answer) = crossbeam_channel::bounded(1);
+        let order = Order::Add { metainfo: Arc::clone(&metainfo), add: Box::new(add), reply };
+        self.control.order(order);
+        let id = answer.recv().unwrap_or(Err(AddError::Ended))?;
+        Ok(Torrent { torrent: Arc::new(Known::new(id, metainfo, self.control.orders())) })
+    }
+
+    /// The next piece of news; `None` when there is none in time. News that nobody fetches is
+    /// kept up to a limit: that of single pieces is dropped first, then the oldest.
+    #[must_use]
+    pub fn next_event(&self, timeout: Duration) -> Option<SessionEvent> {
+        self.control.news().next(timeout)
+    }
+
+    /// Changes the rates of all torrents together.
+    pub fn limit(&self, rates: Rates) {
+        self.control.command(Command::Limit { torrent: None, rates });
+    }
+
+    /// Stops in order: peers are left, what was written is synced, trackers are told. Returns
+    /// when that is done, or when `patience` is over. A second call stops at once.
+    pub fn shutdown(self, patience: Duration) {
+        self.control.shutdown(patience);
+    }
+}
+
+/// A torrent of a session. Clones are the same torrent. It does not keep the session alive.
+#[derive(Clone, Debug)]
+pub struct Torrent {
+    torrent: Arc<Known>,
+}
+
+impl Torrent {
+    /// Its name in events.
+    #[must_use]
+    pub fn id(&self) -> TorrentId {
+        self.torrent.id
+    }
+
+    /// What it was added with.
+    #[must_use]
+    pub fn metainfo(&self) -> &Arc<Metainfo> {
+        &self.torrent.metainfo
+    }
+
+    /// How it stands; as it stood last when it was removed or the session has ended.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let status = self.ask(Question::Status).flatten();
+        let mut last = self.torrent.last.lock().unwrap_or_else(PoisonError::into_inner);
+        match status {
+            Some(status) => *last = status,
+            None => last.state = State::Stopped(None),
+        }
+        *last
+    }
+
+    /// Its trackers, in the order of the tiers.
+    #[must_use]
+    pub fn trackers(&self) -> Vec<TrackerStatus> {
+        self.ask(Question::Trackers).unwrap_or_default()
+    }
+
+    /// Its connected peers.
+    #[must_use]
+    pub fn peers(&self) -> Vec<PeerStatus> {
+        self.ask(Question::Peers).unwrap_or_default()
+    }
+
+    /// Its verified pieces; empty when it was removed or the session has ended.
+    #[must_use]
+    pub fn have(&self) -> Bitset {
+        self.ask(Question::Have).flatten().unwrap_or_else(|| Bitset::new(0))
+    }
+
+    /// Peers that the user knows of.
+    pub fn add_peers(&self, peers: Vec<SocketAddr>) {
+        self.torrent.orders.send(Order::Peers(self.id(), peers));
+    }
+
+    /// Stops it, and keeps it in the session.
+    pub fn pause(&self) {
+        self.command(Command::Stop(self.id()));
+    }
+
+    /// Goes on after a pause or an error of the disk; its files are looked at anew.
+    pub fn resume(&self) {
+        self.command(Command::Start(self.id()));
+    }
+
+    /// Takes it out of the session; its files stay.
+    pub fn remove(&self) {
+        self.command(Command::Remove(self.id()));
+    }
+
+    /// Changes its rates.
+    pub fn limit(&self, rates: Rates) {
+        self.command(Command::Limit { torrent: Some(self.id()), rates });
+    }
+
+    /// Changes what is wanted: one priority a file. Ignored when the count is wrong.
+    pub fn prioritise(&self, priorities: Vec<Priority>) {
+        self.command(Command::Prioritise(self.id(), priorities));
+    }
+
+    /// Pieces in order, or rarest first.
+    pub fn sequential(&self, sequential: bool) {
+        self.command(Command::Sequential(self.id(), sequential));
+    }
+
+    fn command(&self, command: Command) {
+        self.torrent.orders.send(Order::Command(command));
+    }
+
+    /// `None` when the session has ended.
+    fn ask<T>(&self, question: impl FnOnce(crossbeam_channel::Sender<T>) -> Question) -> Option<T> {
+        let (reply, answer) = crossbeam_channel::bounded(1);
+        self.torrent.orders.send(Order::Question(self.id(), question(reply)));
+        answer.recv().ok()
+    }
+}
+
+/// What a handle knows of its torrent.
+#[derive(Debug)]
+struct Known {
+    id: TorrentId,
+    metainfo: Arc<Metainfo>,
+    orders: Orders,
+    last: Mutex<Status>,
+}
+
+impl Known {
+    fn new(id: TorrentId, metainfo: Arc<Metainfo>, orders: Orders) -> Self {
+        Self { id, metainfo, orders, last: Mutex::new(UNKNOWN) }
+    }
+}
+
+/// A torrent of which nothing was told yet.
+const UNKNOWN: Status = Status {
+    state: State::Opening,
+    pieces: 0,
+    have: 0,
+    wanted: 0,
+    left: 0,
+    downloaded: 0,
+    uploaded: 0,
+    wasted: 0,
+    down_rate: 0,
+    up_rate: 0,
+    peers: 0,
+    seeds: 0,
+    unchoked_by: 0,
+    unchoked: 0,
+    dialing: 0,
+    known: 0,
+    rarest: 0,
+};

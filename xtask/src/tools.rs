@@ -1,0 +1,127 @@
+//! Installs what the interop tests need: Debian packages, and libtorrent's wheel from PyPI.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::shell::{Log, command, installed, logged, output, root};
+
+/// Programs that the tests run, and the Debian package that brings each.
+const PROGRAMS: [(&str, &str); 8] = [
+    ("aria2c", "aria2"),
+    ("ip", "iproute2"),
+    ("opentracker", "opentracker"),
+    ("python3", "python3"),
+    ("rtorrent", "rtorrent"),
+    ("script", "bsdutils"),
+    ("transmission-cli", "transmission-cli"),
+    ("unshare", "util-linux"),
+];
+
+/// The wheel, with the version that the tests were written against.
+const LIBTORRENT: &str = "libtorrent==2.1.1";
+
+/// Installs what is missing and says what was there.
+pub(crate) fn install() -> Result<String, String> {
+    if !cfg!(target_os = "linux") {
+        return Err("the interop tests need Linux's network namespaces: \
+                    run the rest with cargo xtask test --skip tools,interop"
+            .to_owned());
+    }
+    let log = Log::create("tools", false)?;
+    let mut packages = missing_packages();
+    if !python().is_file() && !has_venv() {
+        packages.push("python3-venv");
+    }
+    install_packages(&packages, &log)?;
+    install_wheel(&log)?;
+    Ok(if packages.is_empty() { String::new() } else { packages.join(" ") })
+}
+
+/// The Python of the local environment.
+fn python() -> PathBuf {
+    root().join(".tools/python/bin/python")
+}
+
+fn missing_packages() -> Vec<&'static str> {
+    PROGRAMS.iter().filter(|(name, _)| !installed(name)).map(|&(_, package)| package).collect()
+}
+
+fn has_venv() -> bool {
+    output(&mut command("python3", ["-c", "import ensurepip, venv"])).is_some()
+}
+
+fn install_packages(packages: &[&str], log: &Log) -> Result<(), String> {
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let by_hand = format!("apt-get install --no-install-recommends {}", packages.join(" "));
+    if !installed("apt-get") {
+        return Err(format!(
+            "missing programs; on Debian they come with: {by_hand}\n\
+             Install their like here, or leave the interop tests out: --skip tools,interop"
+        ));
+    }
+    if output(&mut command("id", ["-u"])).as_deref() != Some("0") {
+        return Err(format!("the interop tests need some packages. Run: sudo {by_hand}"));
+    }
+    let apt = |args: &[&str]| {
+        let mut apt = command("apt-get", ["-qq"]);
+        apt.args(args).env("DEBIAN_FRONTEND", "noninteractive");
+        apt
+    };
+    let install = || {
+        let mut install = apt(&["install", "--yes", "--no-install-recommends"]);
+        install.args(packages);
+        install
+    };
+    let _quiet = NoServices::begin();
+    // The lists may be there and fresh enough: look for newer ones only when they are not.
+    if output(&mut install()).is_some() {
+        return Ok(());
+    }
+    logged(&mut apt(&["update"]), log)?;
+    logged(&mut install(), log)
+}
+
+fn install_wheel(log: &Log) -> Result<(), String> {
+    let works = |python: &Path| {
+        let import =
+            format!("import libtorrent as l; assert '{LIBTORRENT}'.endswith(l.version[:5])");
+        output(Command::new(python).args(["-c", &import])).is_some()
+    };
+    if works(&python()) {
+        return Ok(());
+    }
+    let folder = root().join(".tools/python");
+    logged(command("python3", ["-m", "venv", "--clear"]).arg(&folder), log)?;
+    let mut pip = command(python(), ["-m", "pip", "install", "--quiet"]);
+    logged(pip.args(["--disable-pip-version-check", "--only-binary=:all:", LIBTORRENT]), log)?;
+    if works(&python()) {
+        return Ok(());
+    }
+    Err(format!("{LIBTORRENT} was installed in {}, but does not load", folder.display()))
+}
+
+/// While it lives, packages that bring a service do not start it: the tests start their own.
+struct NoServices(Option<PathBuf>);
+
+impl NoServices {
+    fn begin() -> NoServices {
+        let policy = PathBuf::from("/usr/sbin/policy-rc.d");
+        if policy.exists() {
+            return NoServices(None);
+        }
+        let made = std::fs::write(&policy, "#!/bin/sh\nexit 101\n").is_ok()
+            && output(Command::new("chmod").arg("755").arg(&policy)).is_some();
+        NoServices(made.then_some(policy))
+    }
+}
+
+impl Drop for NoServices {
+    fn drop(&mut self) {
+        if let Some(policy) = &self.0 {
+            // Nothing better can be done here than to leave it.
+            let _ = std::fs::remove_file(policy);
+        }
+    }
+}
