@@ -157,6 +157,17 @@ fn a_file_that_changes_while_it_is_read_is_an_error() {
 }
 
 #[test]
+fn a_file_that_goes_away_while_others_are_read_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = sample(dir.path());
+    let path = root.join("z");
+    let gone = |_, _| _ = fs::remove_file(&path);
+    let error = create(&root, &options(), 1, &gone).unwrap_err();
+    assert!(matches!(&error, CreateError::Read { path, .. } if path.ends_with("z")), "{error}");
+    assert!(error.to_string().contains("Sample/z"), "{error}");
+}
+
+#[test]
 fn nothing_makes_no_torrent() {
     let dir = tempfile::tempdir().unwrap();
     let error = create(&dir.path().join("none"), &options(), 1, &|_, _| ()).unwrap_err();
