@@ -11,6 +11,11 @@ mod system;
 #[cfg(not(unix))]
 #[path = "paths/windows.rs"]
 mod system;
+// Tested on Unix too, where links are easily made.
+#[cfg(all(test, unix))]
+#[allow(dead_code)]
+#[path = "paths/windows.rs"]
+mod by_path;
 #[cfg(test)]
 #[path = "paths/tests.rs"]
 mod tests;

@@ -57,7 +57,7 @@ impl Folder {
         }
         match beneath(&self.0, path) {
             Some(found) => found.map(Self).map_err(|errno| self.why(path, errno)),
-            None => self.walk(path, |folder, name| folder.step(name)),
+            None => self.step_by_step(path),
         }
     }
 
@@ -77,6 +77,11 @@ impl Folder {
             }
             folder.step(name)
         })
+    }
+
+    /// As [`Folder::below`], where the kernel does not check the whole way at once.
+    pub(super) fn step_by_step(&self, path: &Path) -> Result<Self> {
+        self.walk(path, Self::step)
     }
 
     fn walk(
@@ -106,7 +111,7 @@ impl Folder {
 
     fn why(&self, path: &Path, errno: Errno) -> StoreErrorKind {
         if errno == Errno::NOTDIR {
-            return self.walk(path, |folder, name| folder.step(name)).err().unwrap_or(kind(errno));
+            return self.step_by_step(path).err().unwrap_or(kind(errno));
         }
         kind(errno)
     }
@@ -223,12 +228,18 @@ fn rename_exclusive(_: &OwnedFd, _: &OsStr, _: &OsStr) -> Option<rustix::io::Res
     None
 }
 
+/// The same as [`Stamp::of`] says of the file when it is open.
 fn stamp(stat: &Stat) -> Stamp {
     use std::time::{Duration, UNIX_EPOCH};
-    let nanos = u64::try_from(stat.st_mtime_nsec).unwrap_or(0);
-    let modified = u64::try_from(stat.st_mtime)
-        .ok()
-        .map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_nanos(nanos));
+    // The types differ between systems.
+    let seconds = i64::try_from(i128::from(stat.st_mtime)).unwrap_or(0);
+    let nanos = u64::try_from(i128::from(stat.st_mtime_nsec)).unwrap_or(0);
+    let whole = Duration::from_secs(seconds.unsigned_abs());
+    let second = match seconds < 0 {
+        true => UNIX_EPOCH.checked_sub(whole),
+        false => UNIX_EPOCH.checked_add(whole),
+    };
+    let modified = second.and_then(|second| second.checked_add(Duration::from_nanos(nanos)));
     Stamp { length: stat.st_size as u64, modified }
 }
 

@@ -99,7 +99,11 @@ impl Folder {
     /// Makes a file that is not there, to read and write.
     pub(crate) fn create_file(&self, name: &OsStr) -> Result<File> {
         let mut options = options();
-        options.read(true).write(true).create_new(true).open(self.0.join(name)).map_err(kind)
+        options.read(true).write(true).create_new(true);
+        options.open(self.0.join(name)).map_err(|error| match self.look(name) {
+            Ok(Entry::Link) => StoreErrorKind::Unsafe,
+            _ => kind(error),
+        })
     }
 
     /// Gives a file another name in this folder; never replaces what has that name.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use toubkal_wire::layout::BLOCK_BYTES;
 
 /// The longest buffer: the longest block that a peer may ask for (128 KiB).
-pub(crate) const BUFFER_BYTES_MAX: usize = 128 * 1024;
+pub(super) const BUFFER_BYTES_MAX: usize = 128 * 1024;
 
 /// Two sizes are kept: blocks as we ask for them, and the longest that peers may ask for.
 const SIZES: [usize; 2] = [BLOCK_BYTES as usize, BUFFER_BYTES_MAX];
@@ -80,13 +80,6 @@ pub(crate) struct Buffer {
     bytes: Box<[u8]>,
     length: usize,
     home: Arc<Shared>,
-}
-
-impl Buffer {
-    /// Makes it shorter; longer it never gets.
-    pub(crate) fn truncate(&mut self, length: usize) {
-        self.length = self.length.min(length);
-    }
 }
 
 impl Deref for Buffer {

@@ -164,12 +164,12 @@ pub(crate) fn part_name(name: &OsStr) -> OsString {
     part
 }
 
-/// The pieces that hold bytes of two files or more, padding left out.
+/// The pieces that hold bytes of two files or more. Padding counts: who wants it wants the piece.
 fn shared(layout: &Layout) -> Vec<u32> {
     let mut shared = Vec::new();
     let mut before = None;
     for (index, file) in layout.files().iter().enumerate() {
-        if file.pad || file.length == 0 {
+        if file.length == 0 {
             continue;
         }
         let pieces = layout.pieces_of(index as u32);
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn only_pieces_of_several_files_have_slots() {
-        // Pieces of 10: |a a|a b c d|d d|d|e (after padding)
+        // Ten bytes a piece: a | a b d e | e | e and padding | f, and c is empty.
         let sizes =
             [(15, false), (2, false), (0, false), (1, false), (13, false), (9, true), (5, false)];
         let layout = Arc::new(Layout::new(10, sizes).unwrap());
@@ -200,7 +200,7 @@ mod tests {
             verifier: Verifier::Sha1(Arc::new([])),
         };
         let files = TorrentFiles::new(parts, PathBuf::from("x"));
-        assert_eq!(files.shared, [1]);
+        assert_eq!(files.shared, [1, 3]);
         assert_eq!(files.edges(), ".toubkal-abababababababab.edges.part");
         assert!(files.is_virtual(5) && !files.is_virtual(4));
         assert_eq!(files.shared_of(0).collect::<Vec<_>>(), [1]);

@@ -81,6 +81,11 @@ impl Handles {
     }
 
     #[cfg(test)]
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    #[cfg(test)]
     pub(super) fn open(&self) -> usize {
         self.table.lock().unwrap_or_else(PoisonError::into_inner).open.len()
     }

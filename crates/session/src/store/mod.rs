@@ -8,7 +8,7 @@
 mod buffer;
 mod chores;
 mod disk;
-mod files;
+pub(crate) mod files;
 mod gather;
 mod handles;
 mod hot;
@@ -29,9 +29,8 @@ use crossbeam_channel::{Sender, unbounded};
 use toubkal_core::engine::{Done, JobId, LinkId, StoreError, TorrentId};
 use toubkal_wire::layout::Block;
 
-pub(crate) use buffer::{BUFFER_BYTES_MAX, Buffer, Pool};
+pub(crate) use buffer::{Buffer, Pool};
 use disk::Disk;
-pub(crate) use files::Parts;
 pub use files::TorrentFiles;
 use handles::Handles;
 pub(crate) use inspect::Inspection;

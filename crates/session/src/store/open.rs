@@ -43,10 +43,15 @@ impl Disk {
         self.dirty().lost.clear();
         let whole = |kind| toubkal_core::engine::StoreError { kind, file: None };
         let home = self.find_home(state).map_err(whole)?;
-        let (places, found) = match &home {
+        let (mut places, found) = match &home {
             Some(home) => self.survey(home, wanted)?,
             None => self.nothing(),
         };
+        for (place, wanted) in places.iter_mut().zip(wanted.iter()) {
+            if *place == Place::Absent && !wanted {
+                *place = Place::Apart;
+            }
+        }
         self.found_again(state, &places).map_err(whole)?;
         state.frozen = frozen;
         state.wanted = Arc::clone(wanted);
@@ -135,9 +140,6 @@ impl Disk {
                 Place::Other => Found::Other,
                 Place::Virtual => Found::Virtual,
             };
-            if !wanted[index] && *place == Place::Absent {
-                *place = Place::Apart;
-            }
         }
         Ok((places, found))
     }
@@ -207,16 +209,22 @@ impl Disk {
 
     /// Copies what a file needs out of the file of edges, unless the file has it.
     fn fetch_edges(&self, state: &mut State, edges: &File, file: u32) -> Result<()> {
-        for (_, at, span) in self.edges_of(edges, file) {
-            let part = match state.places[file as usize] {
-                Place::Part => self.open_part(state, file)?,
-                _ => self.make_part(state, file)?,
-            };
-            if !rw::is_data(&part, span.offset..span.offset + u64::from(span.length)) {
-                copy(edges, at, &part, span.offset, u64::from(span.length))?;
-                self.dirty().files.insert(file);
-            }
+        let mut spans = self.edges_of(edges, file);
+        if state.places[file as usize] == Place::Part {
+            let part = self.open_part(state, file)?;
+            // All looked at before the first is copied: two may share a page.
+            spans.retain(|(_, _, span)| {
+                !rw::is_data(&part, span.offset..span.offset + u64::from(span.length))
+            });
         }
+        if spans.is_empty() {
+            return Ok(());
+        }
+        let part = self.make_part(state, file)?;
+        for (_, at, span) in spans {
+            copy(edges, at, &part, span.offset, u64::from(span.length))?;
+        }
+        self.dirty().files.insert(file);
         Ok(())
     }
 

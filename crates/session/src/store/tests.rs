@@ -1,5 +1,9 @@
 //! What the engine and the user rely on, on real files.
 
+#[cfg(target_os = "linux")]
+mod faults;
+mod random;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -464,6 +468,20 @@ fn a_folder_that_went_away_is_not_made_again() {
 }
 
 #[test]
+fn a_lone_file_is_not_begun_on_another_drive() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path().join("drive");
+    std::fs::create_dir(&home).unwrap();
+    let mut bench = Bench::new(&home, 32_768, &[40_000]);
+    bench.open();
+    std::fs::rename(&home, dir.path().join("pulled")).unwrap();
+    std::fs::create_dir(&home).unwrap();
+    let gone = Err(StoreError { kind: StoreErrorKind::Missing, file: Some(0) });
+    assert_eq!(bench.write_piece(0), gone);
+    assert!(tree(dir.path()).is_empty());
+}
+
+#[test]
 fn the_torrents_own_folder_is_not_made_again_either() {
     let dir = tempfile::tempdir().unwrap();
     let mut bench = Bench::new(dir.path(), 32_768, &[40_000, 40_000, 70_000]);
@@ -516,10 +534,16 @@ fn many_files_are_worked_on_through_few_handles() {
     bench.store.handles = Arc::new(Handles::with_limit(3));
     bench.store.add(TORRENT, Arc::clone(&bench.files));
     bench.open();
-    bench.complete();
-    assert!(bench.store.handles.open() <= 3);
+    for piece in 0..bench.files.layout().pieces() {
+        assert_eq!(bench.write_piece(piece), Ok(Done::Good));
+        assert_eq!(bench.store.handles.open(), 3);
+    }
+    for file in 0..200 {
+        assert_eq!(bench.finish(file), Ok(Done::Ready));
+    }
     for piece in 0..bench.files.layout().pieces() {
         assert_eq!(bench.verify(piece, 0), Ok(Done::Good));
+        assert_eq!(bench.store.handles.open(), 3);
     }
     bench.store.submit(Task::Release { torrent: TORRENT });
     bench.open();
