@@ -163,7 +163,7 @@ impl Screen {
 
     fn sequence(&mut self, text: &[char]) -> Option<usize> {
         assert_eq!(*text.get(1)?, '[', "only CSI sequences are written");
-        let end = text.iter().skip(2).position(|c| c.is_ascii_alphabetic())? + 2;
+        let end = text.iter().skip(2).position(char::is_ascii_alphabetic)? + 2;
         let number: String = text[2..end].iter().collect();
         self.escapes += 1;
         match text[end] {
