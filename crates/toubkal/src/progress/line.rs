@@ -205,15 +205,15 @@ mod tests {
 
     #[test]
     fn a_line_shows_more_where_there_is_more_room() {
-        for (width, expected) in [
+        let wide = "debian-12.7.0…4-netinst.iso  ━━━━━────────   41 %  2.50 MB/s  about 4 min    \
+                    12 peers     812 of 2,048 pieces";
+        let table = [
             (39, "debia….iso ━───  41 % 2.50 MB/s 4 min"),
             (59, "debian-1…nst.iso  ━━━─────   41 %  2.50 MB/s  about 4 min"),
             (79, "debian-12.7…etinst.iso  ━━━━───────   41 %  2.50 MB/s  about 4 min    12 peers"),
-            (
-                109,
-                "debian-12.7.0…4-netinst.iso  ━━━━━────────   41 %  2.50 MB/s  about 4 min    12 peers     812 of 2,048 pieces",
-            ),
-        ] {
+            (109, wide),
+        ];
+        for (width, expected) in table {
             assert_eq!(moving(2_500_000).line(&look(width)), expected);
         }
     }
