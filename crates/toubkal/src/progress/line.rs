@@ -123,11 +123,10 @@ impl Bar {
         let gap = " ".repeat(gap);
         let (rate, others) = match &self.activity {
             Activity::Saying(words) => {
-                // Words may take half of the line.
-                return format!(
-                    "{percent}{gap}{}",
-                    text::cut(words, (width / 2).saturating_sub(3))
-                );
+                // As many columns as figures take, so that the bar does not jump.
+                let columns = words_columns(width);
+                let words = text::pad(&text::cut(words, columns), columns);
+                return format!("{percent}{gap}{words}");
             }
             Activity::Working { rate } => (rate, None),
             Activity::Moving { rate, peers, have, pieces } => (rate, Some((peers, have, pieces))),
@@ -166,6 +165,16 @@ impl Bar {
         let (done, left) = if look.unicode { ("━", "─") } else { ("#", ".") };
         let (done, left) = (done.repeat(full), left.repeat(columns - full));
         if look.colour { format!("\x1b[36m{done}\x1b[0;2m{left}\x1b[0m") } else { done + &left }
+    }
+}
+
+/// Columns of rate, time, peers and pieces, with the gaps between them.
+fn words_columns(width: usize) -> usize {
+    match width {
+        WITH_PIECES.. => 35 + 22,
+        WITH_PEERS.. => 35,
+        NARROW.. => 24,
+        _ => 17.min(width.saturating_sub(8)),
     }
 }
 
@@ -215,6 +224,15 @@ mod tests {
         ];
         for (width, expected) in table {
             assert_eq!(moving(2_500_000).line(&look(width)), expected);
+        }
+    }
+
+    #[test]
+    fn words_leave_the_bar_where_it_was() {
+        for width in [39, 59, 79] {
+            let bar = |bar: &Bar| bar.line(&look(width)).matches(['━', '─']).count();
+            let words = Activity::Saying("finishing files".into());
+            assert_eq!(bar(&moving(1)), bar(&Bar { activity: words, ..moving(1) }), "{width}");
         }
     }
 
