@@ -100,6 +100,24 @@ fn interrupting_a_seed_or_a_tracker_is_no_failure() {
 }
 
 #[test]
+fn a_download_that_goes_on_sharing_ends_well() {
+    let content = Content::new(None);
+    let (_seed, peer) = Running::seed(&content);
+    let out = content.path("out");
+    let words = ["--listen", "127.0.0.1:0", "--peer", &peer, "--seed", "--json"];
+    let first = Running::start(["get", &content.torrent, "-o", &out].into_iter().chain(words));
+    let address = first.until("listen")["addresses"][0].as_str().unwrap().to_owned();
+    first.until("done");
+    // It gives on what it got.
+    let second = content.path("second");
+    let ran = run(["get", &content.torrent, "-o", &second, "--no-listen", "--peer", &address]);
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    content.is_same("second");
+    signal(first.child(), Signal::INT);
+    assert_eq!(first.finish().0.code, 0);
+}
+
+#[test]
 fn a_seed_ends_at_its_ratio() {
     let content = Content::new(None);
     let data = content.path("data");

@@ -55,6 +55,30 @@ fn json_tells_the_whole_story_in_the_documented_shape() {
 }
 
 #[test]
+fn json_tells_failures_too() {
+    let content = Content::new(None);
+    let out = content.path("out");
+    let bad = content.path("bad.torrent");
+    fs::write(&bad, "no torrent").unwrap();
+    let table = [
+        (vec!["get", &bad, "-o", &out], 3),
+        (vec!["get", &content.torrent, "-o", &out, "--no-listen", "--patience", "1"], 4),
+        (vec!["seed", &content.torrent, "--data", &bad], 2),
+    ];
+    for (args, code) in table {
+        let ran = run(args.iter().chain(&["--json"]));
+        assert_eq!(ran.code, code, "{ran:#?}");
+        ran.says_well("beside JSON");
+        let lines = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap());
+        let objects: Vec<serde_json::Value> = lines.collect();
+        let [.., error, end] = &objects[..] else { panic!("{ran:#?}") };
+        assert_eq!((&error["event"], &error["code"]), (&"error".into(), &code.into()));
+        assert!(ran.stderr.contains(error["what"].as_str().unwrap()), "{ran:#?}");
+        assert_eq!(end, &serde_json::json!({"event": "end", "code": code}));
+    }
+}
+
+#[test]
 fn only_what_is_selected_comes() {
     let content = Content::new(None);
     let (_seed, peer) = Running::seed(&content);
