@@ -3,12 +3,11 @@
 
 mod common;
 
-use std::collections::HashSet;
 use std::fs;
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 
-use common::{Content, Running, finish, run, toubkal};
+use common::{Content, Running, run};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -130,95 +129,118 @@ fn a_seed_ends_at_its_ratio() {
     assert_eq!(ran.code, 0, "{ran:#?}");
 }
 
-/// Runs a shell in a mount namespace of its own, where it may mount a small disk.
-fn in_namespace(script: &str, args: &[&str]) -> common::Ran {
-    let mut command = Command::new("unshare");
-    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"]).args(args);
-    command.env("TOUBKAL", env!("CARGO_BIN_EXE_toubkal"));
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    finish(command.spawn().expect("util-linux is installed"))
-}
-
+/// What takes namespaces and `/proc` to see.
 #[cfg(target_os = "linux")]
-#[test]
-fn a_full_disk_is_said_and_has_its_code() {
-    let content = Content::new(None);
-    let (_seed, peer) = Running::seed(&content);
-    let out = content.path("small");
-    fs::create_dir(&out).unwrap();
-    let script = "mount -t tmpfs -o size=512k none \"$2\" && \
-                  exec \"$TOUBKAL\" get \"$1\" -o \"$2\" --no-listen --peer \"$3\"";
-    let ran = in_namespace(script, &[&content.torrent, &out, &peer]);
-    ran.fails_well(5, "a disk of 512 KiB");
-    assert!(ran.stderr.contains("no space is left") && ran.stderr.contains(&out), "{ran:#?}");
-}
+mod linux {
+    use std::collections::HashSet;
+    use std::process::{Command, Stdio};
 
-#[cfg(target_os = "linux")]
-#[test]
-fn a_read_only_disk_is_said_before_any_peer_is_found() {
-    let content = Content::new(None);
-    let out = content.path("readonly");
-    fs::create_dir(&out).unwrap();
-    let script = "mount -t tmpfs -o ro none \"$2\" && \
-                  exec \"$TOUBKAL\" get \"$1\" -o \"$2\" --no-listen";
-    let ran = in_namespace(script, &[&content.torrent, &out]);
-    ran.fails_well(6, "a read-only disk");
-    assert!(ran.stderr.contains("read-only") && ran.stderr.contains(&out), "{ran:#?}");
-    // What is complete there needs no writing.
-    let data = content.path("data");
-    let script = "mount --bind \"$2\" \"$2\" && mount -o remount,bind,ro \"$2\" && \
-                  exec \"$TOUBKAL\" get \"$1\" -o \"$2\" --no-listen";
-    let ran = in_namespace(script, &[&content.torrent, &data]);
-    assert_eq!(ran.code, 0, "{ran:#?}");
-}
+    use super::common::{finish, toubkal};
+    use super::*;
 
-/// Inodes of the sockets that the process has open.
-fn sockets(child: &Child) -> HashSet<String> {
-    let folder = format!("/proc/{}/fd", child.id());
-    let links = fs::read_dir(folder).unwrap().flatten();
-    let names = links.filter_map(|link| fs::read_link(link.path()).ok());
-    let inode = |name: String| Some(name.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned());
-    names.filter_map(|name| inode(name.to_str()?.to_owned())).collect()
-}
+    /// Ways into a mount namespace: for root, for others, and for others where that is closed.
+    const WAYS: [&[&str]; 3] = [
+        &["unshare", "--mount"],
+        &["unshare", "--user", "--map-root-user", "--mount"],
+        &["sudo", "-n", "unshare", "--mount"],
+    ];
 
-/// Local addresses on which these sockets listen, or take datagrams.
-fn listening(child: &Child) -> Vec<String> {
-    let ours = sockets(child);
-    let mut found = Vec::new();
-    for table in ["tcp", "tcp6", "udp", "udp6"] {
-        let text = fs::read_to_string(format!("/proc/net/{table}")).unwrap();
-        for line in text.lines().skip(1) {
-            let fields: Vec<&str> = line.split_whitespace().collect();
-            let waits = fields[3] == "0A" || table.starts_with("udp");
-            if waits && ours.contains(fields[9]) {
-                found.push(format!("{table} {}", fields[1]));
+    /// Runs a shell in a mount namespace of its own, where it may mount a small disk.
+    fn in_namespace(script: &str, args: &[&str]) -> super::common::Ran {
+        let command = |way: &[&str], script: &str| {
+            let mut command = Command::new(way[0]);
+            command.args(&way[1..]).args(["sh", "-c", script, env!("CARGO_BIN_EXE_toubkal")]);
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            command
+        };
+        let opens = |way: &&[&str]| {
+            let mount = "mount -t tmpfs none /mnt";
+            command(way, mount).output().is_ok_and(|output| output.status.success())
+        };
+        let way = WAYS.into_iter().find(opens);
+        let way = way.expect("this test must mount: as root, in a user namespace, or by sudo");
+        finish(command(way, script).args(args).spawn().expect("it did a moment ago"))
+    }
+
+    #[test]
+    fn a_full_disk_is_said_and_has_its_code() {
+        let content = Content::new(None);
+        let (_seed, peer) = Running::seed(&content);
+        let out = content.path("small");
+        fs::create_dir(&out).unwrap();
+        let script = "mount -t tmpfs -o size=512k none \"$2\" && \
+                      exec \"$0\" get \"$1\" -o \"$2\" --no-listen --peer \"$3\"";
+        let ran = in_namespace(script, &[&content.torrent, &out, &peer]);
+        ran.fails_well(5, "a disk of 512 KiB");
+        assert!(ran.stderr.contains("no space is left") && ran.stderr.contains(&out), "{ran:#?}");
+    }
+
+    #[test]
+    fn a_read_only_disk_is_said_before_any_peer_is_found() {
+        let content = Content::new(None);
+        let out = content.path("readonly");
+        fs::create_dir(&out).unwrap();
+        let script = "mount -t tmpfs -o ro none \"$2\" && \
+                      exec \"$0\" get \"$1\" -o \"$2\" --no-listen";
+        let ran = in_namespace(script, &[&content.torrent, &out]);
+        ran.fails_well(6, "a read-only disk");
+        assert!(ran.stderr.contains("read-only") && ran.stderr.contains(&out), "{ran:#?}");
+        // What is complete there needs no writing.
+        let data = content.path("data");
+        let script = "mount --bind \"$2\" \"$2\" && mount -o remount,bind,ro \"$2\" && \
+                      exec \"$0\" get \"$1\" -o \"$2\" --no-listen";
+        let ran = in_namespace(script, &[&content.torrent, &data]);
+        assert_eq!(ran.code, 0, "{ran:#?}");
+    }
+
+    /// Inodes of the sockets that the process has open.
+    fn sockets(child: &Child) -> HashSet<String> {
+        let folder = format!("/proc/{}/fd", child.id());
+        let links = fs::read_dir(folder).unwrap().flatten();
+        let names = links.filter_map(|link| fs::read_link(link.path()).ok());
+        let inode =
+            |name: String| Some(name.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned());
+        names.filter_map(|name| inode(name.to_str()?.to_owned())).collect()
+    }
+
+    /// Local addresses on which these sockets listen, or take datagrams.
+    fn listening(child: &Child) -> Vec<String> {
+        let ours = sockets(child);
+        let mut found = Vec::new();
+        for table in ["tcp", "tcp6", "udp", "udp6"] {
+            let text = fs::read_to_string(format!("/proc/net/{table}")).unwrap();
+            for line in text.lines().skip(1) {
+                let fields: Vec<&str> = line.split_whitespace().collect();
+                let waits = fields[3] == "0A" || table.starts_with("udp");
+                if waits && ours.contains(fields[9]) {
+                    found.push(format!("{table} {}", fields[1]));
+                }
             }
         }
+        found
     }
-    found
-}
 
-#[cfg(target_os = "linux")]
-#[test]
-fn nothing_is_opened_or_written_that_nobody_asked_for() {
-    let content = Content::new(None);
-    let (seed, peer) = Running::seed(&content);
-    assert_eq!(listening(seed.child()).len(), 1, "the peer port, and nothing else");
-    let home = tempfile::tempdir().unwrap();
-    let out = content.path("out");
-    let mut command =
-        toubkal(["get", &content.torrent, "-o", &out, "--no-listen", "--peer", &peer]);
-    command.args(["--down-limit", "200k"]);
-    for name in ["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "TMPDIR"] {
-        command.env(name, home.path());
+    #[test]
+    fn nothing_is_opened_or_written_that_nobody_asked_for() {
+        let content = Content::new(None);
+        let (seed, peer) = Running::seed(&content);
+        assert_eq!(listening(seed.child()).len(), 1, "the peer port, and nothing else");
+        let home = tempfile::tempdir().unwrap();
+        let out = content.path("out");
+        let mut command =
+            toubkal(["get", &content.torrent, "-o", &out, "--no-listen", "--peer", &peer]);
+        command.args(["--down-limit", "200k"]);
+        for name in ["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "TMPDIR"] {
+            command.env(name, home.path());
+        }
+        let child = command.current_dir(home.path()).spawn().unwrap();
+        // It is under way as soon as something lies in its folder.
+        while content.files("out").is_empty() {
+            std::thread::yield_now();
+        }
+        assert_eq!(listening(&child), Vec::<String>::new());
+        signal(&child, Signal::INT);
+        assert_eq!(finish(child).code, 130);
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
     }
-    let child = command.current_dir(home.path()).spawn().unwrap();
-    // It is under way as soon as something lies in its folder.
-    while content.files("out").is_empty() {
-        std::thread::yield_now();
-    }
-    assert_eq!(listening(&child), Vec::<String>::new());
-    signal(&child, Signal::INT);
-    assert_eq!(finish(child).code, 130);
-    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
 }

@@ -253,7 +253,7 @@ fn create_prints_the_info_hash_and_overwrites_nothing() {
 fn the_demonstration_works_and_cleans_up() {
     let dir = tempfile::tempdir().unwrap();
     let child = common::toubkal(["demo", "--size", "3MB", "--seeds", "2"])
-        .env("TMPDIR", dir.path())
+        .envs(["TMPDIR", "TMP", "TEMP"].map(|name| (name, dir.path())))
         .spawn()
         .unwrap();
     let ran = common::finish(child);
