@@ -49,6 +49,19 @@ pub(crate) fn trial(dir: &Path) -> Result<(), Failure> {
     }
 }
 
+/// Bytes that are free for us where this folder is, if the system says so.
+#[cfg(unix)]
+pub(crate) fn free(dir: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(dir).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+/// Not asked here: a full disk is noticed when it is full.
+#[cfg(not(unix))]
+pub(crate) fn free(_: &Path) -> Option<u64> {
+    None
+}
+
 fn refusal(dir: &Path, exit: Exit, cause: String) -> Failure {
     let failure = Failure::new(exit, format!("cannot write into {}", dir.display())).cause(cause);
     match exit {

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use common::toubkal;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
+use toubkal_wire::bencode::Node;
+use unicode_width::UnicodeWidthChar;
 
 /// Longer than any of these programs takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -82,6 +84,9 @@ fn set_width(terminal: impl std::os::fd::AsFd, columns: usize) {
     tcsetwinsize(terminal, size).unwrap();
 }
 
+/// The second column of a wide character.
+const BEHIND: char = '\0';
+
 /// What a terminal shows: enough of one for what the program writes, and strict about the rest.
 #[derive(Debug)]
 struct Screen {
@@ -111,7 +116,8 @@ impl Screen {
 
     /// Lines that are not empty.
     fn text(&self) -> Vec<String> {
-        let line = |line: &Vec<char>| line.iter().collect::<String>().trim_end().to_owned();
+        let visible = |line: &Vec<char>| line.iter().filter(|c| **c != BEHIND).collect::<String>();
+        let line = |line: &Vec<char>| visible(line).trim_end().to_owned();
         self.lines.iter().map(line).filter(|line| !line.is_empty()).collect()
     }
 
@@ -157,7 +163,7 @@ impl Screen {
 
     fn sequence(&mut self, text: &[char]) -> Option<usize> {
         assert_eq!(*text.get(1)?, '[', "only CSI sequences are written");
-        let end = text.iter().skip(2).position(|c| c.is_ascii_alphabetic())? + 2;
+        let end = text.iter().skip(2).position(char::is_ascii_alphabetic)? + 2;
         let number: String = text[2..end].iter().collect();
         self.escapes += 1;
         match text[end] {
@@ -174,11 +180,14 @@ impl Screen {
     }
 
     fn put(&mut self, c: char) {
-        self.wrapped |= self.column >= self.columns;
+        let width = c.width().unwrap_or(0);
+        let end = self.column + width;
+        self.wrapped |= end > self.columns;
         let line = &mut self.lines[self.row];
-        line.resize(line.len().max(self.column + 1), ' ');
+        line.resize(line.len().max(end), ' ');
+        line[self.column..end].fill(BEHIND);
         line[self.column] = c;
-        self.column += 1;
+        self.column = end;
     }
 
     /// Wraps every line anew, as terminals do, and keeps the cursor at its character.
@@ -199,11 +208,14 @@ impl Screen {
     }
 }
 
-/// A torrent that nobody has, and a folder for it.
+/// A torrent that nobody has and no tracker knows, and a folder for it.
 fn lonely_torrent(dir: &Path) -> Vec<String> {
     let torrent = dir.join("a torrent with a long name.torrent");
     let name = "日本語の名前 and a long name of a file.iso";
-    fs::write(&torrent, common::torrent_with([("name", Some(name.into()))])).unwrap();
+    let mut info = common::info();
+    info.insert(b"name".to_vec(), name.into());
+    let bytes = toubkal_wire::bencode::encode(&common::dict([("info", Node::Dict(info))]));
+    fs::write(&torrent, bytes).unwrap();
     let out = dir.join("out");
     let words = ["get", torrent.to_str().unwrap(), "-o", out.to_str().unwrap(), "--no-listen"];
     words.map(String::from).to_vec()
@@ -218,6 +230,7 @@ fn the_line_fits_terminals_of_40_to_200_columns() {
         let mut terminal = Terminal::run(columns, &args, &[]);
         terminal.until(|screen| screen.shows("0 %") && screen.drawings > 5);
         assert_eq!(terminal.screen.text().len(), 1, "{:#?}", terminal.screen);
+        assert!(!terminal.screen.wrapped, "{:#?}", terminal.screen);
         let (code, screen) = terminal.end();
         assert_eq!(code, 4, "{screen:#?}");
         // The line is gone; the message stands.
@@ -241,6 +254,7 @@ fn a_change_of_width_leaves_no_garbage() {
         terminal.until(|screen| screen.drawings > drawings + 3);
         assert_eq!(terminal.screen.text().len(), 1, "{columns}: {:#?}", terminal.screen);
         assert!(terminal.screen.lines.iter().all(|line| line.len() < columns));
+        assert!(!terminal.screen.wrapped, "{:#?}", terminal.screen);
     }
     terminal.interrupt();
     let (code, screen) = terminal.end();

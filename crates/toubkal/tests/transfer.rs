@@ -55,6 +55,30 @@ fn json_tells_the_whole_story_in_the_documented_shape() {
 }
 
 #[test]
+fn json_tells_failures_too() {
+    let content = Content::new(None);
+    let out = content.path("out");
+    let bad = content.path("bad.torrent");
+    fs::write(&bad, "no torrent").unwrap();
+    let table = [
+        (vec!["get", &bad, "-o", &out], 3),
+        (vec!["get", &content.torrent, "-o", &out, "--no-listen", "--patience", "1"], 4),
+        (vec!["seed", &content.torrent, "--data", &bad], 2),
+    ];
+    for (args, code) in table {
+        let ran = run(args.iter().chain(&["--json"]));
+        assert_eq!(ran.code, code, "{ran:#?}");
+        ran.says_well("beside JSON");
+        let lines = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap());
+        let objects: Vec<serde_json::Value> = lines.collect();
+        let [.., error, end] = &objects[..] else { panic!("{ran:#?}") };
+        assert_eq!((&error["event"], &error["code"]), (&"error".into(), &code.into()));
+        assert!(ran.stderr.contains(error["what"].as_str().unwrap()), "{ran:#?}");
+        assert_eq!(end, &serde_json::json!({"event": "end", "code": code}));
+    }
+}
+
+#[test]
 fn only_what_is_selected_comes() {
     let content = Content::new(None);
     let (_seed, peer) = Running::seed(&content);
@@ -118,7 +142,8 @@ fn nobody_there_is_said_and_has_its_code() {
     for words in ["things: no peers", "tracker 127.0.0.1:9", "--peer"] {
         assert!(ran.stderr.contains(words), "{ran:#?}");
     }
-    assert!(!fs::exists(&out).unwrap(), "nothing came, so nothing is there");
+    // Nothing came: only the file that takes nothing is there.
+    assert_eq!(content.files("out"), ["empty"]);
     let nonsense = ["inf", "NaN", "years", "∞"];
     assert!(!nonsense.iter().any(|word| ran.stderr.contains(word)), "{ran:#?}");
 }
@@ -128,15 +153,18 @@ fn after_ten_seconds_it_is_said_what_was_tried() {
     let content = Content::new(Some("http://127.0.0.1:9/announce"));
     let out = content.path("out");
     let mut args = get(&content, &out, "127.0.0.1:9");
-    args.push("--json");
-    let running = Running::start(&args);
-    let notice = running.until("notice");
-    let message = notice["message"].as_str().unwrap();
-    for words in ["no peers yet", "racker 127.0.0.1:9: it refused", "1 peer given"] {
-        assert!(message.contains(words), "{message}");
-    }
-    // And it goes on.
-    running.until("progress");
+    args.extend(["--patience", "13"]);
+    let ran = run(&args);
+    assert_eq!((ran.code, ran.stdout.as_str()), (4, ""), "{ran:#?}");
+    let lines: Vec<&str> = ran.stderr.lines().collect();
+    let starting = |words: &str| lines.iter().filter(|line| line.starts_with(words)).count();
+    // What the tracker says, once; the sentence; a plain line every ten seconds; the message.
+    assert_eq!(starting("tracker 127.0.0.1:9: it refused the connection"), 1, "{ran:#?}");
+    let tried = "things: no peers yet. Tracker 127.0.0.1:9: it refused the connection; 1 peer";
+    assert_eq!(starting(tried), 1, "{ran:#?}");
+    assert_eq!(starting("things: 0 %, "), 1, "{ran:#?}");
+    assert_eq!((starting("error: "), lines.len()), (1, 6), "{ran:#?}");
+    assert!(!ran.stderr.contains('\x1b'), "{ran:#?}");
 }
 
 #[test]
@@ -225,7 +253,7 @@ fn create_prints_the_info_hash_and_overwrites_nothing() {
 fn the_demonstration_works_and_cleans_up() {
     let dir = tempfile::tempdir().unwrap();
     let child = common::toubkal(["demo", "--size", "3MB", "--seeds", "2"])
-        .env("TMPDIR", dir.path())
+        .envs(["TMPDIR", "TMP", "TEMP"].map(|name| (name, dir.path())))
         .spawn()
         .unwrap();
     let ran = common::finish(child);

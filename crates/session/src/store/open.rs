@@ -45,7 +45,7 @@ impl Disk {
         let home = self.find_home(state).map_err(whole)?;
         let (mut places, found) = match &home {
             Some(home) => self.survey(home, wanted)?,
-            None => self.nothing(),
+            None => self.nothing(wanted),
         };
         for (place, wanted) in places.iter_mut().zip(wanted.iter()) {
             if *place == Place::Absent && !wanted {
@@ -96,18 +96,20 @@ impl Disk {
         Ok(())
     }
 
-    fn nothing(&self) -> (Vec<Place>, Vec<Found>) {
+    fn nothing(&self, wanted: &[bool]) -> (Vec<Place>, Vec<Found>) {
         let files = 0..self.files.layout().files().len() as u32;
         files
-            .map(|file| match self.files.is_virtual(file) {
-                true => (Place::Virtual, Found::Virtual),
-                false => (Place::Absent, Found::Absent),
+            .map(|file| match (self.files.is_virtual(file), wanted[file as usize]) {
+                (true, _) => (Place::Virtual, Found::Virtual),
+                (false, true) => (Place::Absent, Found::Absent),
+                // Its bytes go to the file of edges also when the folder is still to be made.
+                (false, false) => (Place::Apart, Found::Absent),
             })
             .unzip()
     }
 
     fn survey(&self, home: &Folder, wanted: &[bool]) -> Result2<(Vec<Place>, Vec<Found>)> {
-        let (mut places, mut found) = self.nothing();
+        let (mut places, mut found) = self.nothing(wanted);
         // Neighbours in a torrent mostly are neighbours in a folder.
         let mut last: Option<(&Path, Option<Folder>)> = None;
         for (index, place) in places.iter_mut().enumerate() {

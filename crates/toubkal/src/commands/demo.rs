@@ -20,12 +20,12 @@ use crate::exit::{Exit, Failure, io_cause};
 use crate::report::Report;
 use crate::signals::Interrupt;
 use crate::watch::{Job, Rules, Watch};
-use crate::{text, units, work};
+use crate::{folder, text, units, work};
 
 /// What is downloaded when nothing else was asked for.
 const SIZE: u64 = 256_000_000;
-/// Less than this shows nothing.
-const SIZE_MIN: u64 = 1 << 20;
+/// Less than this is not chosen without being asked for.
+const SIZE_MIN: u64 = 1_000_000;
 /// More than this is no demonstration.
 const SIZE_MAX: u64 = 1 << 40;
 /// For the seeds to check their files and to be known to the tracker.
@@ -43,7 +43,7 @@ const READY: Duration = Duration::from_secs(60);
         toubkal demo --size 10MB --quiet"
 )]
 pub(crate) struct DemoArgs {
-    /// Bytes to download [default: 256MB]
+    /// Bytes to download [default: 256MB, less when there is little room]
     #[arg(long, value_name = "BYTES", value_parser = parse_size)]
     size: Option<u64>,
     /// Seeds to download from
@@ -57,8 +57,8 @@ pub(crate) struct DemoArgs {
 
 fn parse_size(text: &str) -> Result<u64, String> {
     match units::parse_size(text)? {
-        size @ SIZE_MIN..=SIZE_MAX => Ok(size),
-        _ => Err("the demonstration takes 1MiB to 1TiB".into()),
+        size @ 1..=SIZE_MAX => Ok(size),
+        _ => Err("the demonstration takes 1 byte to 1TiB".into()),
     }
 }
 
@@ -66,10 +66,13 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     let interrupt = Interrupt::new();
     let mut report = Report::new(args.quiet, false);
     let place = Place::new()?;
-    let size = args.size.unwrap_or(SIZE);
+    let size = size(args, &place.0)?;
     report.say(&format!("Making {} of files in {} ...", units::size(size), place.0.display()));
     let source = place.0.join("seeds");
     content::write(&source.join("demo"), size).map_err(|error| full(&place.0, &error))?;
+    if interrupt.is_raised() {
+        return Ok(Exit::Interrupted);
+    }
     let tracker = TrackerServer::start(any_port(), ServerOptions::default())
         .map_err(|error| Failure::new(Exit::Failed, "cannot listen").cause(io_cause(&error)))?;
     let metainfo = Arc::new(torrent_of(&source.join("demo"), &tracker)?);
@@ -88,6 +91,19 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
         summary(&metainfo, &seeds, &mut report);
     }
     Ok(exit)
+}
+
+/// How much to make: there are the originals and the download, and something must stay free.
+fn size(args: &DemoArgs, place: &Path) -> Result<u64, Failure> {
+    let free = folder::free(place).unwrap_or(u64::MAX);
+    let size = args.size.unwrap_or_else(|| SIZE.min(free / 4).max(SIZE_MIN));
+    if size.saturating_mul(2) <= free {
+        return Ok(size);
+    }
+    let needed = units::size(size.saturating_mul(2));
+    Err(Failure::new(Exit::DiskFull, format!("too little room in {}", place.display()))
+        .cause(format!("{needed} are needed, {} are free", units::size(free)))
+        .tip("take a smaller --size, or set TMPDIR to another folder"))
 }
 
 /// A folder that is removed at the end, whatever the end is.

@@ -72,16 +72,17 @@ struct Wish {
 }
 
 pub(crate) fn run(args: &GetArgs) -> Result<Exit, Failure> {
-    let interrupt = Interrupt::new();
-    let outcome = get(args, &interrupt);
+    let outcome = get(args);
     if args.json { report::end(outcome) } else { outcome }
 }
 
-fn get(args: &GetArgs, interrupt: &Interrupt) -> Result<Exit, Failure> {
+fn get(args: &GetArgs) -> Result<Exit, Failure> {
     // Everything that can be wrong with what was asked for is said before anything is touched.
     let wishes = wishes(args)?;
     folder::check(&args.output)?;
     let peers = network::peers(&args.peers.peer)?;
+    // Until here Ctrl-C ends the program as it ends any other.
+    let interrupt = Interrupt::new();
     let session = network::start(&args.peers, &args.rates)?;
     let mut report = Report::new(args.quiet, args.json);
     report.listening(&session)?;
@@ -106,7 +107,7 @@ fn get(args: &GetArgs, interrupt: &Interrupt) -> Result<Exit, Failure> {
         report.start(&job)?;
         jobs.push(job);
     }
-    Watch { session, jobs, rules, report: &mut report, interrupt }.run()
+    Watch { session, jobs, rules, report: &mut report, interrupt: &interrupt }.run()
 }
 
 /// Reads all sources; the same torrent twice is one.

@@ -47,11 +47,11 @@ fn page(command: Option<&str>) -> Option<String> {
     };
     let mut out = Vec::new();
     // Writing to memory does not fail.
-    write(Man::new(subject).date("").manual("Toubkal"), command.is_none(), &mut out).ok()?;
+    write(&Man::new(subject).date("").manual("Toubkal"), command.is_none(), &mut out).ok()?;
     String::from_utf8(out).ok()
 }
 
-fn write(man: Man, is_program: bool, out: &mut Vec<u8>) -> io::Result<()> {
+fn write(man: &Man, is_program: bool, out: &mut Vec<u8>) -> io::Result<()> {
     man.render(out)?;
     if !is_program {
         return Ok(());

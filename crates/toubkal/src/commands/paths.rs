@@ -20,7 +20,8 @@ pub(crate) fn run(args: &PathsArgs) -> Result<Exit, Failure> {
     }
     progress::print(
         "\
-downloads  the folder given with -o, or the current one; incomplete files end in .part
+downloads  the folder given with -o, or the current one; incomplete files end in .part,
+           what they share with files that are not selected is in .toubkal-*.part
 settings   none
 state      none: what is there is found by checking the downloads
 peer port  6881, or any that is free; --listen chooses another, --no-listen opens none

@@ -57,18 +57,18 @@ fn parse_ratio(text: &str) -> Result<f64, String> {
 }
 
 pub(crate) fn run(args: &SeedArgs) -> Result<Exit, Failure> {
-    let interrupt = Interrupt::new();
-    let outcome = seed(args, &interrupt);
+    let outcome = seed(args);
     if args.json { report::end(outcome) } else { outcome }
 }
 
-fn seed(args: &SeedArgs, interrupt: &Interrupt) -> Result<Exit, Failure> {
+fn seed(args: &SeedArgs) -> Result<Exit, Failure> {
     let metainfo = Arc::new(source::metainfo(&args.torrent)?);
     if metainfo.info_hash_v1.is_none() {
         return Err(super::get::v2_only(&args.torrent));
     }
     check_data(&args.data)?;
     let peers = network::peers(&args.peers.peer)?;
+    let interrupt = Interrupt::new();
     let session = network::start(&args.peers, &args.rates)?;
     let mut report = Report::new(args.quiet, args.json);
     report.listening(&session)?;
@@ -85,7 +85,7 @@ fn seed(args: &SeedArgs, interrupt: &Interrupt) -> Result<Exit, Failure> {
     let mut job = Job::new(torrent, args.data.clone(), selected);
     job.sharing = true;
     report.start(&job)?;
-    Watch { session, jobs: vec![job], rules, report: &mut report, interrupt }.run()
+    Watch { session, jobs: vec![job], rules, report: &mut report, interrupt: &interrupt }.run()
 }
 
 /// Whether there is a folder to share from.

@@ -39,9 +39,9 @@ pub(crate) struct VerifyArgs {
 }
 
 pub(crate) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
-    let interrupt = Interrupt::new();
     let metainfo = Arc::new(source::metainfo(&args.torrent)?);
     super::seed::check_data(&args.data)?;
+    let interrupt = Interrupt::new();
     let mut screen = Screen::new(args.quiet || args.json);
     let (torrent, dir) = (Arc::clone(&metainfo), args.data.clone());
     let report = work::with_progress(&metainfo.name, &mut screen, &interrupt, move |progress| {

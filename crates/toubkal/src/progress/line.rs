@@ -123,11 +123,10 @@ impl Bar {
         let gap = " ".repeat(gap);
         let (rate, others) = match &self.activity {
             Activity::Saying(words) => {
-                // Words may take half of the line.
-                return format!(
-                    "{percent}{gap}{}",
-                    text::cut(words, (width / 2).saturating_sub(3))
-                );
+                // As many columns as figures take, so that the bar does not jump.
+                let columns = words_columns(width);
+                let words = text::pad(&text::cut(words, columns), columns);
+                return format!("{percent}{gap}{words}");
             }
             Activity::Working { rate } => (rate, None),
             Activity::Moving { rate, peers, have, pieces } => (rate, Some((peers, have, pieces))),
@@ -169,6 +168,16 @@ impl Bar {
     }
 }
 
+/// Columns of rate, time, peers and pieces, with the gaps between them.
+fn words_columns(width: usize) -> usize {
+    match width {
+        WITH_PIECES.. => 35 + 22,
+        WITH_PEERS.. => 35,
+        NARROW.. => 24,
+        _ => 17.min(width.saturating_sub(8)),
+    }
+}
+
 /// Whole percents; 100 only when nothing is missing.
 pub(crate) fn percent(done: u64, of: u64) -> u64 {
     match of {
@@ -205,16 +214,25 @@ mod tests {
 
     #[test]
     fn a_line_shows_more_where_there_is_more_room() {
-        for (width, expected) in [
+        let wide = "debian-12.7.0…4-netinst.iso  ━━━━━────────   41 %  2.50 MB/s  about 4 min    \
+                    12 peers     812 of 2,048 pieces";
+        let table = [
             (39, "debia….iso ━───  41 % 2.50 MB/s 4 min"),
             (59, "debian-1…nst.iso  ━━━─────   41 %  2.50 MB/s  about 4 min"),
             (79, "debian-12.7…etinst.iso  ━━━━───────   41 %  2.50 MB/s  about 4 min    12 peers"),
-            (
-                109,
-                "debian-12.7.0…4-netinst.iso  ━━━━━────────   41 %  2.50 MB/s  about 4 min    12 peers     812 of 2,048 pieces",
-            ),
-        ] {
+            (109, wide),
+        ];
+        for (width, expected) in table {
             assert_eq!(moving(2_500_000).line(&look(width)), expected);
+        }
+    }
+
+    #[test]
+    fn words_leave_the_bar_where_it_was() {
+        for width in [39, 59, 79] {
+            let bar = |bar: &Bar| bar.line(&look(width)).matches(['━', '─']).count();
+            let words = Activity::Saying("finishing files".into());
+            assert_eq!(bar(&moving(1)), bar(&Bar { activity: words, ..moving(1) }), "{width}");
         }
     }
 

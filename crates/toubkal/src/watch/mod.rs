@@ -55,7 +55,11 @@ impl Watch<'_> {
         let outcome = self.follow();
         self.report.clear();
         self.session.shutdown(FAREWELL);
-        outcome
+        match outcome {
+            // Nobody reads our output any more: as good as an interruption.
+            Err(failure) if failure.what.is_empty() => Err(Failure::quiet(Exit::Interrupted)),
+            outcome => outcome,
+        }
     }
 
     fn follow(&mut self) -> Result<Exit, Failure> {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use toubkal_wire::bencode::Node;
 
 /// A program that hangs fails the test, and does not hang it.
-const HANG: Duration = Duration::from_secs(60);
+pub const HANG: Duration = Duration::from_secs(60);
 
 /// What a run of the program left.
 #[derive(Debug)]

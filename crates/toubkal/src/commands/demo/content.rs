@@ -30,7 +30,7 @@ pub(super) fn write(dir: &Path, size: u64) -> io::Result<()> {
             // The first takes what is left.
             _ if index == 0 => left,
             // Odd lengths, so that files end inside pieces.
-            (_, share) => (size / 1000 * share | 1).min(left),
+            (_, share) => ((size / 1000 * share) | 1).min(left),
         };
         left -= length;
         let path = dir.join(path);
