@@ -170,6 +170,7 @@ fn every_other_slip_has_its_code() {
         assert!(ran.stderr.contains(words), "{about}: {ran:#?}");
         assert!(ran.took < LIMIT, "{about}: {ran:#?}");
     }
+    assert_eq!(run(["info", &text]).stderr.lines().count(), 1, "a plain no is one line");
 }
 
 #[test]

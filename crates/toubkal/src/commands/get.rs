@@ -115,7 +115,7 @@ fn wishes(args: &GetArgs) -> Result<Vec<Wish>, Failure> {
     let mut wishes: Vec<Wish> = Vec::new();
     for source in &args.sources {
         let metainfo = source::metainfo(source)?;
-        let Some(hash) = metainfo.info_hash_v1 else { return Err(v2_only(source)) };
+        let Some(hash) = metainfo.info_hash_v1 else { return Err(v2_only(source, "downloaded")) };
         if wishes.iter().any(|wish| wish.metainfo.info_hash_v1 == Some(hash)) {
             continue;
         }
@@ -126,8 +126,8 @@ fn wishes(args: &GetArgs) -> Result<Vec<Wish>, Failure> {
 }
 
 /// BEP 52: the transfer of version 2 comes later.
-pub(super) fn v2_only(source: &Source) -> Failure {
-    Failure::new(Exit::BadTorrent, format!("{source} cannot be downloaded yet"))
+pub(super) fn v2_only(source: &Source, done: &str) -> Failure {
+    Failure::new(Exit::BadTorrent, format!("{source} cannot be {done} yet"))
         .cause("it is a torrent of version 2 alone; this version of toubkal transfers version 1")
         .tip("look for a hybrid torrent, or one of version 1; `toubkal info` reads all of them")
 }

@@ -64,7 +64,7 @@ pub(crate) fn run(args: &SeedArgs) -> Result<Exit, Failure> {
 fn seed(args: &SeedArgs) -> Result<Exit, Failure> {
     let metainfo = Arc::new(source::metainfo(&args.torrent)?);
     if metainfo.info_hash_v1.is_none() {
-        return Err(super::get::v2_only(&args.torrent));
+        return Err(super::get::v2_only(&args.torrent, "shared"));
     }
     check_data(&args.data)?;
     let peers = network::peers(&args.peers.peer)?;

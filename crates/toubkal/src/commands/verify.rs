@@ -52,10 +52,7 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
         return Ok(Exit::Interrupted);
     };
     let report = report.map_err(|error| match error {
-        VerifyError::VersionTwo => Failure {
-            what: format!("{} cannot be checked yet", args.torrent),
-            ..super::get::v2_only(&args.torrent)
-        },
+        VerifyError::VersionTwo => super::get::v2_only(&args.torrent, "checked"),
         VerifyError::Folder(kind) => {
             let what = format!("cannot read the folder {}", args.data.display());
             Failure::new(Exit::Failed, what).cause(kind.to_string())
