@@ -295,6 +295,23 @@ fn a_peer_that_leaves_has_closed_and_one_that_is_cut_off_is_lost() {
 }
 
 #[test]
+fn an_end_that_comes_with_the_last_bytes_is_seen() {
+    // On a link that is known.
+    let mut rig = Rig::new();
+    let (mut peer, _) = rig.met();
+    peer.write_all(&[0; 4]).unwrap();
+    peer.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(rig.closed(), CloseReason::ByPeer);
+    assert_eq!(rig.messages(), [Message::KeepAlive]);
+    // On one that is not even accepted.
+    let mut rig = Rig::new();
+    let mut peer = TcpStream::connect(rig.addr).unwrap();
+    peer.write_all(&handshake(HASH)).unwrap();
+    peer.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(rig.closed(), CloseReason::ByPeer);
+}
+
+#[test]
 fn blocks_are_read_and_sent_with_messages_between() {
     let mut rig = Rig::new();
     let (mut peer, link) = rig.met();

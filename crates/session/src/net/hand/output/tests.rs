@@ -108,6 +108,15 @@ fn everything_goes_out_in_one_write_control_first() {
 }
 
 #[test]
+fn nothing_to_send_is_no_fault() {
+    let (mut output, mut pipe) = (Output::default(), Pipe { taken: Vec::new(), room: 1000 });
+    let mut outcomes = Outcomes::new();
+    serve(&mut output, 0);
+    output.withdraw(block(0), &mut outcomes);
+    assert_eq!(output.write(&mut pipe, &mut outcomes).unwrap(), Some(0));
+}
+
+#[test]
 fn a_control_message_never_cuts_into_a_block() {
     // Whatever the system takes at once, what the peer sees is whole.
     for step in [1, 5, 13, 14, 100, 1012, 1013, 1014, 2000] {
