@@ -364,7 +364,7 @@ impl World {
             Action::Reclaim { job, .. } | Action::Finish { job, .. } | Action::Sync { job, .. } => {
                 self.start(host, job, Work::Nothing, 0);
             }
-            Action::Unhash { .. } | Action::Release { .. } => {}
+            Action::Release { .. } => {}
             Action::Notify(notice) => {
                 if let Notice::Added { torrent, .. } = notice {
                     self.hosts[host].torrent = Some(torrent);

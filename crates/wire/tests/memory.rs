@@ -4,7 +4,6 @@
 #![cfg(target_os = "linux")]
 #![expect(
     clippy::disallowed_methods,
-    clippy::disallowed_types,
     reason = "a test that looks at its own process, not part of the library"
 )]
 

@@ -111,13 +111,6 @@ pub enum Action {
         /// Which.
         piece: u32,
     },
-    /// Forget the running hash of a piece.
-    Unhash {
-        /// Whose.
-        torrent: TorrentId,
-        /// Which.
-        piece: u32,
-    },
     /// Give a file that lies under its final name, but is not right, its temporary name back.
     Reclaim {
         /// The name of the job.

@@ -91,7 +91,6 @@ impl Lane {
                 let result = digests(&disk, piece, &mut self.scratch).map(Done::Digests);
                 (self.answer)(Reply::Job { job, result, buffer: None });
             }
-            Task::Unhash { piece, .. } => self.hot.forget(disk.torrent, piece),
             _ => unreachable!("lanes get what is of one piece"),
         }
     }

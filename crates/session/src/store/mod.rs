@@ -48,7 +48,6 @@ pub(crate) enum Task {
     Write { job: JobId, torrent: TorrentId, block: Block, buffer: Buffer, digest: bool },
     Verify { job: JobId, torrent: TorrentId, piece: u32, hashed: u32 },
     Digest { job: JobId, torrent: TorrentId, piece: u32 },
-    Unhash { torrent: TorrentId, piece: u32 },
     Reclaim { job: JobId, torrent: TorrentId, file: u32 },
     Finish { job: JobId, torrent: TorrentId, file: u32 },
     Sync { job: JobId, torrent: TorrentId },
@@ -135,8 +134,7 @@ impl Store {
             Task::Read { .. } => send(self.readers.as_ref(), Order::Task(disk, task)),
             Task::Write { block: Block { piece, .. }, .. }
             | Task::Verify { piece, .. }
-            | Task::Digest { piece, .. }
-            | Task::Unhash { piece, .. } => {
+            | Task::Digest { piece, .. } => {
                 let lane = (disk.torrent.index() + *piece as usize) % self.lanes.len();
                 send(self.lanes.get(lane), Order::Task(disk, task));
             }
@@ -178,7 +176,6 @@ impl Task {
             | Self::Write { torrent, .. }
             | Self::Verify { torrent, .. }
             | Self::Digest { torrent, .. }
-            | Self::Unhash { torrent, .. }
             | Self::Reclaim { torrent, .. }
             | Self::Finish { torrent, .. }
             | Self::Sync { torrent, .. }
@@ -191,7 +188,7 @@ impl Task {
     fn refuse(self, answer: &dyn Fn(Reply)) {
         let error = lane::unknown();
         let (job, buffer) = match self {
-            Self::Unhash { .. } | Self::Release { .. } => return,
+            Self::Release { .. } => return,
             Self::Read { link, block, .. } => {
                 return answer(Reply::Read { link, block, result: Err(error) });
             }

@@ -159,7 +159,6 @@ fn a_prefix_says_how_far_it_reaches() {
 
 /// Runs a test on a thread whose stack is as small as the smallest that the system may give.
 fn on_a_small_stack(test: impl FnOnce() + Send + 'static) {
-    #[expect(clippy::disallowed_types, reason = "a small stack is what is tested")]
     let thread = std::thread::Builder::new().stack_size(128 * 1024).spawn(test).unwrap();
     thread.join().unwrap();
 }

@@ -58,7 +58,6 @@ impl Brain {
             Action::Digest { job, torrent, piece } => {
                 self.store.submit(Task::Digest { job, torrent, piece });
             }
-            Action::Unhash { torrent, piece } => self.store.submit(Task::Unhash { torrent, piece }),
             Action::Reclaim { job, torrent, file } => {
                 self.store.submit(Task::Reclaim { job, torrent, file });
             }
