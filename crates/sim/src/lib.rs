@@ -10,6 +10,7 @@
 mod disk;
 mod host;
 mod network;
+mod streams;
 mod world;
 
 pub use disk::Tag;

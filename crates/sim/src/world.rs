@@ -8,9 +8,9 @@ use std::time::Duration;
 use toubkal_core::base::{Machine as _, Outbox, Rng, Time};
 use toubkal_core::engine::{
     Action, AddTorrent, CloseReason, Command, Config, DialError, DialId, Done, Engine, Event,
-    JobId, LinkEvent, LinkId, Misbehaved, Notice, PeerSource, Priority, Served, Status,
+    JobId, LinkEvent, LinkId, Notice, PeerSource, Priority, Served, Status,
 };
-use toubkal_core::link::{Link, LinkError, Step};
+use toubkal_core::link::Link;
 use toubkal_wire::handshake::{Greeting, Reserved};
 use toubkal_wire::layout::{Block, Layout};
 use toubkal_wire::message::{self, Message};
@@ -29,7 +29,7 @@ pub struct World {
     now: Time,
     queue: BTreeMap<(Time, u64), Delivery>,
     sequence: u64,
-    hosts: Vec<Host>,
+    pub(crate) hosts: Vec<Host>,
     layout: Arc<Layout>,
     out: Outbox<Action>,
     rng: Rng,
@@ -421,7 +421,7 @@ impl World {
     }
 
     /// Sends our handshake.
-    fn shake(&mut self, host: usize, link: LinkId) {
+    pub(crate) fn shake(&mut self, host: usize, link: LinkId) {
         let machine = &self.hosts[host];
         let Some((_, terms)) = &machine.terms else { return };
         let mut reserved = Reserved::OURS;
@@ -489,78 +489,8 @@ impl World {
         self.at(arrival, Delivery::Arrive { host: to, link: far, item });
     }
 
-    fn arrive(&mut self, host: usize, link: LinkId, item: &Item) {
-        // Where a stream is cut must not matter: cut it somewhere.
-        let machine = &mut self.hosts[host];
-        let cut = machine.rng.below(item.bytes.len() as u64 + 1) as usize;
-        let (head, tail) = item.bytes.split_at(cut);
-        for part in [head, tail] {
-            let Some(sim) = self.link(host, link) else { return };
-            sim.inbox.extend_from_slice(part);
-            self.decode(host, link, item);
-        }
-    }
-
-    fn decode(&mut self, host: usize, link: LinkId, item: &Item) {
-        while let Some(sim) = self.link(host, link) {
-            match sim.codec.decode(&sim.inbox) {
-                Ok(Step::Need(_)) => return,
-                Ok(step) => self.understand(host, link, step, item),
-                Err(LinkError::NotBitTorrent) => {
-                    return self.close(host, link, CloseReason::Handshake);
-                }
-                Err(LinkError::Message(error)) => {
-                    let reason = CloseReason::Misbehaved(Misbehaved::Malformed(error));
-                    return self.close(host, link, reason);
-                }
-            }
-        }
-    }
-
-    fn understand(&mut self, host: usize, link: LinkId, step: Step, item: &Item) {
-        let terms = self.hosts[host].terms.clone();
-        let Some(sim) = self.link(host, link) else { return };
-        match step {
-            Step::Need(_) => {}
-            Step::Greeting { used, greeting } => {
-                sim.inbox.drain(..used);
-                let fits = |(_, terms): &(_, Arc<toubkal_core::engine::Terms>)| {
-                    terms.info_hash == greeting.info_hash
-                };
-                let Some((torrent, _)) = terms.filter(fits) else {
-                    return self.close(host, link, CloseReason::Handshake);
-                };
-                sim.torrent = Some(torrent);
-                sim.greeting = Some(greeting);
-                if !sim.outgoing {
-                    self.shake(host, link);
-                }
-            }
-            Step::PeerId { used, peer_id } => {
-                sim.inbox.drain(..used);
-                let torrent = sim.torrent.expect("the greeting came before");
-                let mut reserved = sim.greeting.expect("the greeting came before").reserved;
-                if self.hosts[host].setup.manners == Manners::Plain {
-                    reserved.0[7] &= !4;
-                }
-                self.tell_link(host, link, LinkEvent::Handshaken { torrent, peer_id, reserved });
-            }
-            Step::Message { used, message } => {
-                sim.inbox.drain(..used);
-                self.tell_link(host, link, LinkEvent::Message(message));
-            }
-            Step::Block { used, block } => {
-                sim.inbox.drain(..used);
-                let (sent, tag) = item.body.expect("a body follows its head");
-                assert_eq!(sent, block);
-                let payload = self.hosts[host].hold(tag);
-                self.tell_link(host, link, LinkEvent::Received { block, payload });
-            }
-        }
-    }
-
     /// We close a link: the other end hears of it later, we at once.
-    fn close(&mut self, host: usize, link: LinkId, reason: CloseReason) {
+    pub(crate) fn close(&mut self, host: usize, link: LinkId, reason: CloseReason) {
         if self.drop_link(host, link) {
             self.tell_later(host, link, LinkEvent::Closed(reason));
         }
@@ -592,7 +522,7 @@ impl World {
         }
     }
 
-    fn tell_link(&mut self, host: usize, link: LinkId, event: LinkEvent) {
+    pub(crate) fn tell_link(&mut self, host: usize, link: LinkId, event: LinkEvent) {
         self.tell(host, Event::Link(link, event));
     }
 
@@ -601,7 +531,7 @@ impl World {
         self.at(self.now, Delivery::Echo { host, link, event });
     }
 
-    fn link(&mut self, host: usize, link: LinkId) -> Option<&mut SimLink> {
+    pub(crate) fn link(&mut self, host: usize, link: LinkId) -> Option<&mut SimLink> {
         self.hosts[host].links.get_mut(link)
     }
 }

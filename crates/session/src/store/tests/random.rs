@@ -133,7 +133,8 @@ proptest! {
 
         // A part of it; then everything is closed and looked at anew.
         let pieces = bench.wanted_pieces(&wanted);
-        let (early, late) = pieces.split_at(if pieces.is_empty() { 0 } else { stop.index(pieces.len()) });
+        let stop = if pieces.is_empty() { 0 } else { stop.index(pieces.len()) };
+        let (early, late) = pieces.split_at(stop);
         bench.write_shuffled(bench.blocks_of(early), &order);
         bench.store.submit(Task::Release { torrent: TORRENT });
         let (_, worth) = bench.try_open(&wanted).unwrap();
