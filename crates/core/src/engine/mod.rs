@@ -1,11 +1,11 @@
 //! The engine: which block from whom, which to whom, what is written, what is believed.
 //!
 //! Where decisions are made:
-//! - [`picker`] which piece to begin; [`partial`] which block of the pieces that are begun;
-//!   [`pipeline`] how many at once of whom; `torrent/asking.rs` puts them together.
-//! - [`choker`] whom to upload to; `torrent/giving.rs` serves.
-//! - [`roster`] whom to connect to; `torrent/meeting.rs` meets and parts.
-//! - [`blame`] who lied; `torrent/files.rs` verifies, and decides what is written and believed.
+//! - `picker.rs` which piece to begin; `partial.rs` which block of the pieces that are begun;
+//!   `pipeline.rs` how many at once of whom; `torrent/asking.rs` puts them together.
+//! - `choker.rs` whom to upload to; `torrent/giving.rs` serves.
+//! - `roster.rs` whom to connect to; `torrent/meeting.rs` meets and parts.
+//! - `blame.rs` who lied; `torrent/files.rs` verifies, and decides what is written and believed.
 //!
 //! Only this file and the folder `torrent` push actions; all others are leaves that answer.
 

@@ -1,7 +1,7 @@
 //! One torrent: what it has, what it wants, whom it knows; and what becomes of it.
 //!
-//! The folder is cut by subject: [`files`] for all that concerns the disk, [`asking`] for what is
-//! asked of peers, [`giving`] for what is given to them, [`meeting`] for how they come and go.
+//! The folder is cut by subject: `files.rs` for all that concerns the disk, `asking.rs` for what is
+//! asked of peers, `giving.rs` for what is given to them, `meeting.rs` for how they come and go.
 
 mod asking;
 mod files;
