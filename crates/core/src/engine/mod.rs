@@ -24,6 +24,8 @@ mod roster;
 mod shared;
 mod spread;
 mod status;
+#[cfg(test)]
+mod tests;
 mod torrent;
 
 pub use action::*;
@@ -327,7 +329,9 @@ impl Engine {
 
     fn tick(&mut self, cx: &mut Turn<'_>) {
         for (_, torrent) in self.torrents.iter_mut() {
-            torrent.tick(&mut cx.with(&mut self.shared));
+            let cx = &mut cx.with(&mut self.shared);
+            torrent.tick(cx);
+            torrent.catch_up(cx);
         }
         for (index, link) in self.links.iter().enumerate() {
             if let Some(Link { generation, stage: Stage::Waiting { since, .. }, .. }) = link

@@ -308,9 +308,32 @@ impl Partials {
         }
     }
 
-    /// What must hold at any time; for tests.
+    /// What must hold at any time; for tests. `asked`: how many requests wait for each block.
     #[cfg(test)]
-    fn check(&self) {
+    pub(super) fn check(
+        &self,
+        asked: &BTreeMap<(u32, u32), u8>,
+        connected: impl Fn(LinkId) -> bool,
+    ) {
+        let mut askers = 0;
+        for (&piece, partial) in &self.pieces {
+            for (index, slot) in (0..).zip(&partial.slots) {
+                let requests = asked.get(&(piece, index)).copied().unwrap_or(0);
+                assert_eq!(slot.askers, requests, "piece {piece}, block {index}");
+                assert!(slot.askers == 0 || slot.state == BlockState::Missing);
+                askers += usize::from(slot.askers);
+            }
+            if let Alone::With(owner) = partial.alone {
+                assert!(connected(owner), "piece {piece} waits for a peer that is gone");
+            }
+        }
+        let requests: usize = asked.values().copied().map(usize::from).sum();
+        assert_eq!(askers, requests, "every request is for a block of a piece that is begun");
+        self.check_free();
+    }
+
+    #[cfg(test)]
+    fn check_free(&self) {
         for (piece, partial) in &self.pieces {
             let free = partial.slots.iter().filter(|slot| slot.is_free()).count() as u32;
             assert_eq!(partial.free, free, "piece {piece}");
@@ -345,12 +368,12 @@ mod tests {
         partials.begin(&layout(), 0, false);
         let asked: Vec<_> = std::iter::from_fn(|| partials.ask_of(0, A)).collect();
         assert_eq!(asked, [0, 1, 2, 3]);
-        partials.check();
+        partials.check_free();
         partials.unask(0, 2);
-        partials.check();
+        partials.check_free();
         assert_eq!(partials.best_for(B, &Bitset::full(3), false, |_| Priority::Normal), Some(0));
         assert_eq!(partials.ask_of(0, B), Some(2));
-        partials.check();
+        partials.check_free();
     }
 
     #[test]
@@ -364,11 +387,11 @@ mod tests {
         assert_eq!(partials.ask_again(B, &full, 0, 2, |_, _| true), None);
         assert_eq!(partials.receive(2, 0, origin(B)), Some(2));
         assert_eq!(partials.receive(2, 0, origin(A)), None);
-        partials.check();
+        partials.check_free();
         // A late block of a peer that was given up is welcome.
         partials.unask(2, 1);
         assert_eq!(partials.receive(2, 1, origin(A)), Some(0));
-        partials.check();
+        partials.check_free();
         let partial = partials.get_mut(2).unwrap();
         assert!(!partial.written(1));
         assert!(partial.written(0));
@@ -408,6 +431,6 @@ mod tests {
         partials.begin(&layout, 0, false);
         let asked: Vec<_> = std::iter::from_fn(|| partials.ask_of(0, A)).collect();
         assert_eq!(asked, [0, 3]);
-        partials.check();
+        partials.check_free();
     }
 }

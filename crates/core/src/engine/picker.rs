@@ -141,6 +141,26 @@ impl Picker {
         self.seeds + u32::from(self.copies[piece as usize])
     }
 
+    /// What must hold at any time among peers that have these pieces; for tests.
+    #[cfg(test)]
+    pub(super) fn check<'a>(&self, peers: impl Iterator<Item = &'a Bitset> + Clone) {
+        for piece in 0..self.copies.len() as u32 {
+            let copies = peers.clone().filter(|has| has.has(piece)).count() as u32;
+            assert_eq!(self.availability(piece), copies, "copies of piece {piece}");
+        }
+        let mut candidates = 0;
+        for (at, ladder) in self.ladders.iter().enumerate() {
+            assert!(ladder.pieces.is_sorted_by_key(|&piece| self.copies[piece as usize]));
+            for (place, &piece) in ladder.pieces.iter().enumerate() {
+                assert!(self.candidates.has(piece), "piece {piece}");
+                assert_eq!(ladder_of(self.priorities[piece as usize]), Some(at), "piece {piece}");
+                assert_eq!(self.places[piece as usize], place as u32, "piece {piece}");
+            }
+            candidates += ladder.pieces.len();
+        }
+        assert_eq!(candidates, self.candidates.ones() as usize);
+    }
+
     /// Copies of a piece among peers that do not have everything.
     pub(super) fn copies(&self, piece: u32) -> u16 {
         self.copies[piece as usize]

@@ -94,6 +94,11 @@ impl Shared {
         Some(done)
     }
 
+    #[cfg(test)]
+    pub(super) fn jobs(&self) -> usize {
+        self.jobs.len()
+    }
+
     pub(super) fn is_banned(&self, ip: IpAddr, now: Time) -> bool {
         self.banned.get(&ip.to_canonical()).is_some_and(|&until| now < until)
     }

@@ -96,6 +96,15 @@ impl Files {
         }
         pieces
     }
+
+    /// What must hold at any time, once the folder was looked at; for tests.
+    #[cfg(test)]
+    pub(super) fn check(&self, layout: &Layout, have: &Bitset) {
+        for (index, file) in self.states.iter().enumerate() {
+            let missing = layout.pieces_of(index as u32).filter(|&piece| !have.has(piece)).count();
+            assert!(have.is_empty() || file.missing as usize == missing, "file {index}");
+        }
+    }
 }
 
 impl File {

@@ -249,7 +249,9 @@ impl Torrent {
             return;
         }
         let Some(peer) = self.peers.get_mut(&link) else { return };
-        if !peer.reserved.fast() || peer.has.ones() >= ALLOWED_FAST || pieces == 0 {
+        // A peer that says anew what it has was granted its pieces when it said so first.
+        let granted = !peer.granted.is_empty();
+        if granted || !peer.reserved.fast() || peer.has.ones() >= ALLOWED_FAST || pieces == 0 {
             return;
         }
         let set = fast::allowed(peer.remote.ip(), &self.info_hash, pieces, ALLOWED_FAST);

@@ -4,6 +4,8 @@
 //! asked of peers, `giving.rs` for what is given to them, `meeting.rs` for how they come and go.
 
 mod asking;
+#[cfg(test)]
+mod check;
 mod files;
 mod giving;
 mod meeting;
@@ -148,7 +150,9 @@ impl Torrent {
         match self.phase {
             Phase::Stopped(_) => {}
             Phase::Stopping { .. } => {
-                self.next = Next::Start;
+                if self.next != Next::Remove {
+                    self.next = Next::Start;
+                }
                 return;
             }
             _ => return,
@@ -170,7 +174,9 @@ impl Torrent {
 
     /// Stops, for good or until [`Torrent::start`].
     pub(super) fn stop(&mut self, cx: &mut Cx<'_>) {
-        self.next = Next::Rest;
+        if self.next != Next::Remove {
+            self.next = Next::Rest;
+        }
         self.retry_at = None;
         self.wind_down(cx, None);
     }
@@ -302,6 +308,11 @@ impl Torrent {
             || (self.is_active() && (!self.peers.is_empty() || self.roster.len() > 0))
     }
 
+    #[cfg(test)]
+    pub(super) fn jobs(&self) -> usize {
+        self.jobs as usize
+    }
+
     pub(super) fn wake(&mut self) {
         self.wake = true;
     }
@@ -322,11 +333,12 @@ impl Torrent {
             return;
         }
         let same_files = self.files.prioritise(priorities);
-        if !same_files && !self.is_stopped() {
+        let runs = !matches!(self.phase, Phase::Stopping { .. } | Phase::Stopped(_));
+        if !same_files && runs {
             // Other files are wanted: their bytes may have to move, so the store opens again.
+            // One that stops already stays stopped; its next start sees what is wanted.
             self.wind_down(cx, None);
             self.next = Next::Start;
-            return;
         }
         let priorities = self.files.piece_priorities(&self.layout);
         for (piece, priority) in priorities.into_iter().enumerate() {
@@ -334,7 +346,11 @@ impl Torrent {
                 self.picker.prioritise(piece as u32, priority);
             }
         }
-        self.wake = true;
+        if same_files {
+            self.wake = true;
+        } else {
+            self.recount();
+        }
     }
 
     pub(super) fn have(&self) -> &Bitset {

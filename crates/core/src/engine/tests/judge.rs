@@ -1,0 +1,172 @@
+//! The judge: what each action of the engine must be.
+
+use std::vec::Vec;
+
+use super::super::*;
+use super::world::{Known, Open, Work, World};
+use toubkal_wire::layout::Block;
+use toubkal_wire::message::Message;
+
+impl World {
+    /// Takes what the engine wants done, and looks into the engine.
+    pub(super) fn judge_all(&mut self) {
+        let actions: Vec<Action> = self.out.drain().collect();
+        for action in actions {
+            self.judge(action);
+        }
+        self.engine.check();
+        assert_eq!(self.engine.shared.storing > 0, self.jobs.values().any(is_store));
+        self.judge_windows();
+    }
+
+    /// At a peer wait no more requests than it said it keeps.
+    fn judge_windows(&mut self) {
+        for (&id, link) in &mut self.links {
+            let Some(torrent) = link.torrent.filter(|_| core::mem::take(&mut link.asked_now))
+            else {
+                continue;
+            };
+            let statuses = self.engine.peers(torrent);
+            let waiting = statuses.iter().filter(|peer| peer.remote == link.remote);
+            for peer in waiting {
+                assert!(i64::from(peer.requests) <= link.reqq, "too many requests at {id:?}");
+            }
+        }
+    }
+
+    fn judge(&mut self, action: Action) {
+        match action {
+            Action::Admit { torrent, .. } => self.torrent(torrent).admitted = true,
+            Action::Retire { torrent } => self.torrent(torrent).admitted = false,
+            Action::Dial { dial, torrent, remote } => {
+                assert!(self.torrent(torrent).admitted, "a dial for a torrent that rests");
+                assert!(self.dials.insert(dial, (torrent, remote)).is_none(), "{dial:?} again");
+            }
+            Action::Send { link, message } => self.judge_message(link, message),
+            Action::Serve { link, torrent, block } => self.judge_serve(link, torrent, block),
+            Action::Unserve { link, block } => {
+                let open = self.open_link(link);
+                assert!(open.serving.contains(&block), "{block:?} is not on its way");
+            }
+            Action::Close { link, .. } => self.open_link(link).closing = true,
+            Action::Open { job, torrent, .. } => self.judge_job(job, torrent, Work::Open(torrent)),
+            Action::Store { job, torrent, block, payload, .. } => {
+                assert!(self.payloads.remove(&payload.0), "{payload:?} was given back before");
+                assert!(self.torrent(torrent).layout.block_index(block).is_some(), "{block:?}");
+                self.judge_job(job, torrent, Work::Store);
+            }
+            Action::Discard { payload } => {
+                assert!(self.payloads.remove(&payload.0), "{payload:?} was given back before");
+            }
+            Action::Verify { job, torrent, piece, hashed } => {
+                let layout = &self.torrent(torrent).layout;
+                assert!(piece < layout.pieces() && hashed <= layout.piece_size(piece));
+                self.judge_job(job, torrent, Work::Verify(torrent, piece));
+            }
+            Action::Digest { job, torrent, piece } => {
+                self.judge_job(job, torrent, Work::Digest(torrent, piece));
+            }
+            Action::Reclaim { job, torrent, .. }
+            | Action::Finish { job, torrent, .. }
+            | Action::Sync { job, torrent } => self.judge_job(job, torrent, Work::Other),
+            Action::Release { torrent } => _ = self.torrent(torrent),
+            Action::Notify(notice) => self.judge_notice(&notice),
+        }
+    }
+
+    fn judge_notice(&mut self, notice: &Notice) {
+        match *notice {
+            Notice::Added { ticket, torrent } => {
+                let (layout, priorities) = self.layouts.remove(&ticket).expect("a ticket of ours");
+                let verified = Default::default();
+                let known = Known { layout, verified, admitted: false, removed: false, priorities };
+                assert!(self.torrents.insert(torrent, known).is_none(), "{torrent:?} again");
+            }
+            Notice::PieceDone { torrent, piece } => {
+                let known = self.torrent(torrent);
+                assert!(known.verified.contains(&piece), "piece {piece} is not verified");
+            }
+            Notice::Completed { torrent, .. } => {
+                let status = self.engine.status(torrent).expect("it is there");
+                assert_eq!(status.left, 0);
+            }
+            Notice::Ended => {
+                assert!(self.shut && !self.ended, "ended once, after it was told to");
+                assert!(self.links.is_empty() && self.jobs.is_empty() && self.payloads.is_empty());
+                self.ended = true;
+            }
+            _ => {}
+        }
+    }
+
+    fn judge_job(&mut self, job: JobId, torrent: TorrentId, work: Work) {
+        let _ = self.torrent(torrent);
+        assert!(self.jobs_ever.insert(job), "{job:?} was given before");
+        self.jobs.insert(job, work);
+    }
+
+    fn judge_serve(&mut self, id: LinkId, torrent: TorrentId, block: Block) {
+        let known = self.torrent(torrent);
+        assert!(known.layout.contains(block) && known.verified.contains(&block.piece), "{block:?}");
+        let link = self.open_link(id);
+        assert_eq!(link.torrent, Some(torrent));
+        assert!(link.unchoked || link.granted.contains(&block.piece), "it is choked");
+        link.serving.push(block);
+        assert!(link.serving.len() <= 32, "blocks on their way to one peer are bounded");
+    }
+
+    fn judge_message(&mut self, id: LinkId, message: Message) {
+        let torrent = self.open_link(id).torrent.expect("messages go after handshakes");
+        let known = self.torrents.get(&torrent).expect("a torrent of ours");
+        let link = self.links.get_mut(&id).expect("looked up just now");
+        let fast = link.reserved.fast();
+        match message {
+            Message::Choke => link.unchoked = false,
+            Message::Unchoke => link.unchoked = true,
+            Message::Have(piece) => assert!(known.verified.contains(&piece), "piece {piece}"),
+            Message::HaveAll => {
+                assert!(fast && known.verified.len() as u32 == known.layout.pieces())
+            }
+            Message::Request(block) => judge_request(known, link, block),
+            Message::Cancel(block) => {
+                let at = link.asked.iter().position(|&asked| asked == block);
+                assert!(at.is_some(), "{block:?} was not asked for");
+            }
+            Message::AllowedFast(piece) => {
+                assert!(fast);
+                link.granted.insert(piece);
+            }
+            Message::HaveNone | Message::Reject(_) | Message::Suggest(_) => assert!(fast),
+            Message::Extended(..) => assert!(link.reserved.extended()),
+            _ => {}
+        }
+    }
+
+    fn torrent(&mut self, torrent: TorrentId) -> &mut Known {
+        self.torrents.get_mut(&torrent).expect("a torrent that was added")
+    }
+
+    /// A link to which the engine may say something.
+    fn open_link(&mut self, link: LinkId) -> &mut Open {
+        let open = self.links.get_mut(&link).unwrap_or_else(|| panic!("{link:?} is not open"));
+        assert!(!open.closing, "{link:?} was closed");
+        open
+    }
+}
+
+fn judge_request(known: &Known, link: &mut Open, block: Block) {
+    assert!(known.layout.block_index(block).is_some(), "{block:?} is no block of the layout");
+    assert!(link.lets || link.allows.contains(&block.piece), "it chokes us");
+    assert!(link.has.contains(&block.piece), "it does not have {block:?}");
+    assert!(!known.verified.contains(&block.piece), "{block:?} is there");
+    assert!(!known.layout.spans(block).all(|span| span.pad), "{block:?} is padding");
+    let files = known.layout.files_of(block.piece);
+    let wanted = |file: u32| known.priorities[file as usize] != Priority::Skip;
+    assert!(files.into_iter().any(wanted), "{block:?} is not wanted");
+    link.asked_now = true;
+    link.asked.push(block);
+}
+
+fn is_store(work: &Work) -> bool {
+    matches!(work, Work::Store)
+}

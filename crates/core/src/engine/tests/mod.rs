@@ -1,0 +1,22 @@
+//! The engine as a whole: what no row of events may make it do.
+
+mod chaos;
+mod judge;
+mod world;
+
+use super::Engine;
+use crate::base::Machine as _;
+
+impl Engine {
+    /// Panics when something that is kept differs from what it is kept of.
+    fn check(&self) {
+        assert!(self.shared.closing.is_empty(), "a link was to be closed, and was not");
+        let links = self.links.iter().flatten().count();
+        assert_eq!(self.shared.links as usize, links, "links");
+        let outstanding: usize = self.torrents.iter().map(|(_, torrent)| torrent.jobs()).sum();
+        assert_eq!(self.shared.jobs(), outstanding, "jobs");
+        self.torrents.iter().for_each(|(_, torrent)| torrent.check());
+        let busy = self.torrents.iter().any(|(_, torrent)| torrent.wants_tick());
+        assert!(!busy || self.deadline().is_some(), "nobody wakes the engine");
+    }
+}
