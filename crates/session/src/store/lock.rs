@@ -5,10 +5,15 @@
 //! Windows, where such locks would stop our own writes, a hidden file stands for it, which the
 //! system removes when the process ends, however it ends.
 
+#[cfg(unix)]
 use toubkal_core::engine::StoreErrorKind;
 
-use super::files::{TorrentFiles, part_name};
-use crate::paths::{Folder, Result, split};
+use super::files::TorrentFiles;
+#[cfg(unix)]
+use super::files::part_name;
+#[cfg(unix)]
+use crate::paths::split;
+use crate::paths::{Folder, Result};
 
 /// A lock, let go when dropped.
 #[derive(Debug)]
