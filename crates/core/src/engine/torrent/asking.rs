@@ -129,10 +129,11 @@ impl Torrent {
             let hint = peer.suggested.iter().copied().find(|&piece| peer.has.has(piece));
             // BEP 3: the first piece is any, to have something to give soon.
             let first = self.have.is_empty();
-            let piece = match hint {
-                Some(piece) if !self.sequential => piece,
-                _ => self.picker.pick(&peer.has, first)?,
-            };
+            let picked = self.picker.pick(&peer.has, first)?;
+            // What the user wants more comes before what the peer likes to give.
+            let level = |piece| self.picker.priority(piece);
+            let fits = |&piece: &u32| !self.sequential && level(piece) == level(picked);
+            let piece = hint.filter(fits).unwrap_or(picked);
             if self.begin_blocks(cx, piece) {
                 return Some(piece);
             }
