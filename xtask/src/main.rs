@@ -1,6 +1,7 @@
 //! Chores of the repository. `cargo xtask help` lists them.
 #![forbid(unsafe_code)]
 
+mod seeds;
 mod shell;
 mod steps;
 mod test;
@@ -20,6 +21,9 @@ Usage: cargo xtask <command>
   test --list
              The steps of `test`, in order.
   tidy       Sizes of files and functions, walls between modules, banned words.
+  seeds [COUNT] [--from SEED]
+             The random tests of the engine and its swarms, with COUNT seeds each
+             (1000), beginning with SEED (0).
   bench-get [--rounds N] [--size MiB] [--to FOLDER]
              Toubkal and libtorrent as leechers of the same seed, in turn.
   tools      Installs what the interop tests need, and nothing else.
@@ -36,6 +40,7 @@ fn main() -> ExitCode {
         "test" => test::run(rest),
         "tidy" => tidy::run().map(|note| println!("tidy: {note}")),
         "tools" => tools::install().map(|note| println!("tools: {note}")),
+        "seeds" => seeds::run(rest),
         "bench-get" => bench_get(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");

@@ -54,6 +54,12 @@ pub enum Manners {
     Plain,
     /// It uploads to nobody.
     Takes,
+    /// It chokes and unchokes with every block that it sends.
+    Flaps,
+    /// It asks for three blocks more, any at all, with every message.
+    Floods,
+    /// It says that it has everything, and has not.
+    Boasts,
 }
 
 impl Default for Setup {

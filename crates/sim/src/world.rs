@@ -434,6 +434,20 @@ impl World {
     }
 
     fn send(&mut self, host: usize, link: LinkId, message: &Message) {
+        let manners = self.hosts[host].setup.manners;
+        let boast = manners == Manners::Boasts
+            && matches!(message, Message::HaveNone | Message::Bitfield(_));
+        self.say(host, link, if boast { &Message::HaveAll } else { message });
+        for _ in 0..if manners == Manners::Floods { 3 } else { 0 } {
+            let (rng, layout) = (&mut self.hosts[host].rng, &self.layout);
+            let piece = rng.below(u64::from(layout.pieces())) as u32;
+            let index = rng.below(u64::from(layout.blocks(piece))) as u32;
+            let message = Message::Request(layout.block(piece, index));
+            self.say(host, link, &message);
+        }
+    }
+
+    fn say(&mut self, host: usize, link: LinkId, message: &Message) {
         let mut bytes = Vec::new();
         message::encode(message, &mut bytes);
         self.transmit(host, link, Item::control(bytes));
@@ -449,6 +463,10 @@ impl World {
             Manners::Silent => return,
             _ => tag,
         };
+        if self.hosts[host].setup.manners == Manners::Flaps {
+            self.say(host, link, &Message::Choke);
+            self.say(host, link, &Message::Unchoke);
+        }
         let bytes = message::piece_head(block).to_vec();
         self.transmit(host, link, Item { bytes, body: Some((block, tag)) });
     }

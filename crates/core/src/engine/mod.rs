@@ -194,7 +194,7 @@ impl Engine {
         }
         self.links[id.index()] = Some(Link { generation: id.generation(), stage, remote });
         self.shared.links += 1;
-        let refusal = if dial.is_some() && dialed.is_none() {
+        let refusal = if self.ending || (dial.is_some() && dialed.is_none()) {
             Some(CloseReason::Stopped)
         } else if self.shared.is_banned(remote.ip(), cx.now) {
             Some(CloseReason::Banned)
@@ -277,7 +277,7 @@ impl Engine {
             for (_, torrent) in self.torrents.iter_mut() {
                 torrent.stop(&mut cx.with(&mut self.shared));
             }
-            return;
+            return self.close_waiting(|_| Some(CloseReason::Stopped));
         }
         let (Command::Remove(id)
         | Command::Start(id)
@@ -333,12 +333,18 @@ impl Engine {
             torrent.tick(cx);
             torrent.catch_up(cx);
         }
+        let late = |since| cx.now.since(since) > HANDSHAKE_TIME;
+        self.close_waiting(|since| late(since).then_some(CloseReason::TimedOut));
+    }
+
+    /// Closes links without a handshake, for the reason that follows from when they were opened.
+    fn close_waiting(&mut self, reason: impl Fn(Time) -> Option<CloseReason>) {
         for (index, link) in self.links.iter().enumerate() {
             if let Some(Link { generation, stage: Stage::Waiting { since, .. }, .. }) = link
-                && cx.now.since(*since) > HANDSHAKE_TIME
+                && let Some(reason) = reason(*since)
             {
                 let id = LinkId::new(index as u32, *generation);
-                self.shared.closing.push((id, CloseReason::TimedOut));
+                self.shared.closing.push((id, reason));
             }
         }
     }

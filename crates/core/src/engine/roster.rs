@@ -102,7 +102,8 @@ impl Roster {
 
     /// A connection is being tried, or was made.
     pub(super) fn busy(&mut self, remote: SocketAddr) {
-        if let Some(person) = self.people.get_mut(&remote) {
+        let person = self.people.get_mut(&remote);
+        if let Some(person) = person.filter(|person| person.state != Standing::Never) {
             person.state = Standing::Busy;
         }
     }
@@ -230,6 +231,17 @@ mod tests {
 
     fn nobody(_: IpAddr) -> bool {
         false
+    }
+
+    #[test]
+    fn a_liar_that_comes_back_by_itself_is_still_never_dialed() {
+        let mut roster = roster();
+        let liar = remote(1, 6881);
+        roster.hear(liar, PeerSource::Tracker, Time::START);
+        roster.never(liar);
+        roster.busy(liar);
+        roster.left(liar, Time::START, Duration::ZERO);
+        assert_eq!(roster.next(later(9999), false, |_| false), None);
     }
 
     #[test]

@@ -129,8 +129,7 @@ impl World {
             }
             Message::Request(block) => judge_request(known, link, block),
             Message::Cancel(block) => {
-                let at = link.asked.iter().position(|&asked| asked == block);
-                assert!(at.is_some(), "{block:?} was not asked for");
+                assert!(link.asked_ever.contains(&block), "{block:?} was not asked for");
             }
             Message::AllowedFast(piece) => {
                 assert!(fast);
@@ -165,6 +164,7 @@ fn judge_request(known: &Known, link: &mut Open, block: Block) {
     assert!(files.into_iter().any(wanted), "{block:?} is not wanted");
     link.asked_now = true;
     link.asked.push(block);
+    link.asked_ever.push(block);
 }
 
 fn is_store(work: &Work) -> bool {

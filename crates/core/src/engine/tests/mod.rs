@@ -2,6 +2,7 @@
 
 mod chaos;
 mod judge;
+mod rules;
 mod world;
 
 use super::Engine;

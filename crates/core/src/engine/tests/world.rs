@@ -44,6 +44,8 @@ pub(super) struct Open {
     pub(super) reqq: i64,
     /// Requests of the engine, answered or not; the last few.
     pub(super) asked: Vec<Block>,
+    /// All requests of the engine.
+    pub(super) asked_ever: Vec<Block>,
     pub(super) asked_now: bool,
     /// It answers every request in time.
     pub(super) honest: bool,
@@ -97,6 +99,11 @@ impl World {
             slots: rng.below(5) as u32,
             ..Config::default()
         };
+        Self::with(rng.bits(), config)
+    }
+
+    pub(super) fn with(seed: u64, config: Config) -> Self {
+        let rng = Rng::from_number(seed);
         Self {
             engine: Engine::new(config, &rng.fork("engine")),
             rng,
@@ -281,6 +288,7 @@ impl Open {
             has: BTreeSet::new(),
             reqq: 250,
             asked: Vec::new(),
+            asked_ever: Vec::new(),
             asked_now: false,
             honest: false,
         }

@@ -129,10 +129,11 @@ impl Torrent {
             let hint = peer.suggested.iter().copied().find(|&piece| peer.has.has(piece));
             // BEP 3: the first piece is any, to have something to give soon.
             let first = self.have.is_empty();
-            let piece = match hint {
-                Some(piece) if !self.sequential => piece,
-                _ => self.picker.pick(&peer.has, first)?,
-            };
+            let picked = self.picker.pick(&peer.has, first)?;
+            // What the user wants more comes before what the peer likes to give.
+            let level = |piece| self.picker.priority(piece);
+            let fits = |&piece: &u32| !self.sequential && level(piece) == level(picked);
+            let piece = hint.filter(fits).unwrap_or(picked);
             if self.begin_blocks(cx, piece) {
                 return Some(piece);
             }
@@ -248,6 +249,8 @@ impl Torrent {
             peer.rest_until = cx.now.after(REJECT_REST);
         }
         peer.allowed.retain(|&piece| piece != block.piece);
+        // What it was to give alone, it does not want to give.
+        self.partials.forsake(link);
         cx.shared.limits.give_back(Way::Down, block.length);
         self.limits.give_back(Way::Down, block.length);
         self.partials.unask(block.piece, index);
@@ -261,8 +264,10 @@ impl Torrent {
         peer.choking_us = true;
         // BEP 6: with the Fast extension each request is rejected, or answered.
         if !peer.reserved.fast() {
-            self.give_up_requests(cx, link);
+            return self.give_up_requests(cx, link);
         }
+        self.partials.forsake(link);
+        self.wake = true;
     }
 
     pub(super) fn unchoked(&mut self, cx: &mut Cx<'_>, link: LinkId) {
@@ -301,6 +306,9 @@ impl Torrent {
         peer.has = has;
         peer.told = true;
         peer.working = None;
+        // It may lack now what it was to give alone.
+        self.partials.forsake(link);
+        self.wake = true;
         let picker = &self.picker;
         let lacking = peer.has.minus(&self.have);
         peer.useful =

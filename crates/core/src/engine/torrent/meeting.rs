@@ -206,6 +206,10 @@ impl Torrent {
         let Some(peer) = self.peers.get_mut(&link) else { return };
         peer.heard = cx.now;
         let fast = peer.reserved.fast();
+        // At once: a flood is not to be worked off first.
+        if peer.flaps > FLAPS_MAX {
+            return cx.close(link, CloseReason::Misbehaved(Misbehaved::Flapping));
+        }
         match message {
             Message::KeepAlive | Message::Unknown(_) | Message::Port(_) => {}
             Message::Choke => self.choked(cx, link),

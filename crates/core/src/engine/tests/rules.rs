@@ -1,0 +1,173 @@
+//! Rules of the whole engine, each in a world as small as can be.
+
+use alloc::sync::Arc;
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::vec::Vec;
+
+use super::super::*;
+use super::world::{Work, World};
+use toubkal_wire::handshake::Reserved;
+use toubkal_wire::layout::{BLOCK_BYTES, Block, Layout};
+use toubkal_wire::message::Message;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A world with one torrent that runs, of which nothing is there.
+fn world(files: &[u64], mut priorities: Vec<Priority>) -> (World, TorrentId) {
+    priorities.resize(files.len(), Priority::Normal);
+    let config = Config { peer_id: super::world::OURS, dials_max: 0, ..Config::default() };
+    let mut world = World::with(1, config);
+    let layout = Layout::new(2 * BLOCK_BYTES, files.iter().map(|&length| (length, false)));
+    let layout = Arc::new(layout.expect("a small torrent"));
+    world.layouts.insert(1, (layout.clone(), priorities.clone()));
+    let add = AddTorrent {
+        ticket: 1,
+        info_hash: [7; 20],
+        layout: layout.clone(),
+        private: false,
+        priorities,
+        sequential: false,
+        adopt: false,
+        rates: Rates::default(),
+    };
+    world.tell(Command::Add(add));
+    let job = *world.jobs.keys().next().expect("the folder is looked at");
+    let files = std::vec![Found::Absent; files.len()];
+    let worth = Bitset::new(layout.pieces());
+    world.answer(job, Ok(Done::Opened { files, worth }));
+    let torrent = *world.torrents.keys().next().expect("one torrent");
+    (world, torrent)
+}
+
+/// A seed that lets us ask.
+fn seed(world: &mut World, torrent: TorrentId, number: u8) -> LinkId {
+    let link = world.open(None, SocketAddr::from(([10, 0, 0, number], 40_000)));
+    world.shake(link, torrent, [number; 20], Reserved::OURS);
+    world.say(link, Message::HaveAll);
+    world.say(link, Message::Unchoke);
+    link
+}
+
+fn take_asked(world: &mut World, link: LinkId) -> Vec<Block> {
+    core::mem::take(&mut world.links.get_mut(&link).expect("it is open").asked)
+}
+
+fn write_all(world: &mut World) {
+    let stores = |world: &World| {
+        let store = world.jobs.iter().find(|(_, work)| matches!(work, Work::Store));
+        store.map(|(&job, _)| job)
+    };
+    while let Some(job) = stores(world) {
+        world.answer(job, Ok(Done::Stored));
+    }
+}
+
+#[test]
+fn a_peer_that_rejects_is_asked_again_after_a_rest_though_nothing_else_happens() {
+    let (mut world, torrent) = world(&[u64::from(BLOCK_BYTES)], std::vec![]);
+    let peer = seed(&mut world, torrent, 1);
+    for _ in 0..3 {
+        let asked = take_asked(&mut world, peer);
+        assert_eq!(asked.len(), 1);
+        world.say(peer, Message::Reject(asked[0]));
+        assert_eq!(take_asked(&mut world, peer), [], "not at once");
+        world.pass(3 * SECOND);
+    }
+}
+
+#[test]
+fn a_silent_peer_is_asked_again_when_there_is_no_other() {
+    let (mut world, torrent) = world(&[u64::from(BLOCK_BYTES)], std::vec![]);
+    let silent = seed(&mut world, torrent, 1);
+    world.pass(12 * SECOND);
+    let asked = take_asked(&mut world, silent);
+    assert_eq!(asked.len(), 1);
+    world.pass(40 * SECOND);
+    assert_eq!(take_asked(&mut world, silent), asked, "the only peer gets another chance");
+}
+
+#[test]
+fn a_piece_that_failed_does_not_wait_for_a_peer_that_chokes() {
+    let (mut world, torrent) = world(&[2 * u64::from(BLOCK_BYTES)], std::vec![]);
+    let one = seed(&mut world, torrent, 1);
+    let other = seed(&mut world, torrent, 2);
+    // Each gives one block, and the piece is wrong.
+    let block = |index: u32| Block { piece: 0, begin: index * BLOCK_BYTES, length: BLOCK_BYTES };
+    assert_eq!(take_asked(&mut world, one), [block(0), block(1)]);
+    assert_eq!(take_asked(&mut world, other).len(), 2, "the end game");
+    world.give(one, block(0));
+    world.give(other, block(1));
+    write_all(&mut world);
+    let job = *world.jobs.keys().next().expect("a check");
+    world.answer(job, Ok(Done::Bad(std::vec![[1; 20], [2; 20]])));
+    let (first, second) = (take_asked(&mut world, one), take_asked(&mut world, other));
+    assert_eq!(first.len() + second.len(), 2, "one of them gives it alone");
+    let (owner, asked) = if first.is_empty() { (other, second) } else { (one, first) };
+    let free = if owner == one { other } else { one };
+    world.say(owner, Message::Choke);
+    asked.into_iter().for_each(|block| world.say(owner, Message::Reject(block)));
+    assert_eq!(take_asked(&mut world, free).len(), 2);
+}
+
+#[test]
+fn what_the_user_wants_more_comes_before_what_the_peer_suggests() {
+    let piece = 2 * u64::from(BLOCK_BYTES);
+    let levels = std::vec![Priority::Low, Priority::High, Priority::Low];
+    let (mut world, torrent) = world(&[piece; 3], levels);
+    let link = world.open(None, SocketAddr::from(([10, 0, 0, 1], 40_000)));
+    world.shake(link, torrent, [1; 20], Reserved::OURS);
+    world.say(link, Message::HaveAll);
+    [0, 2].into_iter().for_each(|piece| world.say(link, Message::Suggest(piece)));
+    world.say(link, Message::Unchoke);
+    let pieces: Vec<u32> = take_asked(&mut world, link).iter().map(|block| block.piece).collect();
+    assert_eq!(pieces, [1, 1, 0, 0, 2, 2]);
+}
+
+#[test]
+fn a_flood_of_words_about_what_a_peer_has_ends_at_once() {
+    let (mut world, torrent) = world(&[2 * u64::from(BLOCK_BYTES)], std::vec![]);
+    let peer = seed(&mut world, torrent, 1);
+    let mut said = 0;
+    while !world.links[&peer].closing {
+        world.say(peer, [Message::HaveNone, Message::HaveAll][said % 2].clone());
+        said += 1;
+        assert!(said < 20, "no second has gone by");
+    }
+}
+
+#[test]
+fn a_torrent_that_was_removed_does_not_come_back() {
+    let files = [u64::from(BLOCK_BYTES), 5];
+    let (mut world, torrent) = world(&files, std::vec![]);
+    let peer = seed(&mut world, torrent, 1);
+    let asked = take_asked(&mut world, peer);
+    world.give(peer, asked[0]);
+    world.tell(Command::Remove(torrent));
+    world.tell(Command::Start(torrent));
+    world.tell(Command::Prioritise(torrent, std::vec![Priority::Skip, Priority::High]));
+    world.tell(Command::Stop(torrent));
+    world.tell(Command::Start(torrent));
+    world.end(peer, CloseReason::Stopped);
+    while let Some((&job, work)) = world.jobs.first_key_value() {
+        let work = work.clone();
+        let done = world.right_answer(&work);
+        world.answer(job, Ok(done));
+    }
+    assert_eq!(world.engine.status(torrent), None);
+}
+
+#[test]
+fn the_end_does_not_wait_for_links_that_say_nothing() {
+    let (mut world, _) = world(&[5], std::vec![]);
+    let before = world.open(None, SocketAddr::from(([10, 0, 0, 1], 40_000)));
+    world.shut = true;
+    world.tell(Command::Shutdown);
+    let after = world.open(None, SocketAddr::from(([10, 0, 0, 2], 40_000)));
+    assert!(world.links[&before].closing && world.links[&after].closing);
+    world.end(before, CloseReason::Stopped);
+    world.end(after, CloseReason::Stopped);
+    let job = *world.jobs.keys().next().expect("a sync");
+    world.answer(job, Ok(Done::Ready));
+    assert!(world.ended);
+}
