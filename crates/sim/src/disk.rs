@@ -32,7 +32,12 @@ impl Disk {
     /// The tag of the block that holds this byte; `None` when nothing was written there.
     pub(crate) fn read(&self, block: Block) -> Option<Tag> {
         let index = block.begin / toubkal_wire::layout::BLOCK_BYTES;
-        if self.whole { Some(0) } else { self.blocks.get(&(block.piece, index)).copied() }
+        // Padding is never written, and always zeros.
+        if self.whole || self.is_padding(block) {
+            Some(0)
+        } else {
+            self.blocks.get(&(block.piece, index)).copied()
+        }
     }
 
     pub(crate) fn open(&self) -> Done {
