@@ -8,6 +8,9 @@ use toubkal_wire::layout::Block;
 
 use crate::disk::Tag;
 
+/// Control bytes that travel as one.
+const SEGMENT_BYTES: usize = 1400;
+
 /// One thing on a link: control bytes, or the head of a block with its body behind it.
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
@@ -43,7 +46,17 @@ pub(crate) struct Uplink {
 
 impl Uplink {
     pub(crate) fn push(&mut self, link: LinkId, item: Item) {
-        self.queues.entry(link).or_default().push_back(item);
+        let queue = self.queues.entry(link).or_default();
+        // Words that wait travel together, as TCP sends them: else many small requests would
+        // each wait for a turn among the blocks of other links.
+        if let Some(last) = queue.back_mut()
+            && last.body.is_none()
+            && item.body.is_none()
+            && last.bytes.len() + item.bytes.len() <= SEGMENT_BYTES
+        {
+            return last.bytes.extend(item.bytes);
+        }
+        queue.push_back(item);
     }
 
     /// The next item, of the next link in turn.

@@ -18,7 +18,7 @@ const BOUND: Duration = Duration::from_secs(1500);
 fn honest_hosts_get_what_they_want_in_any_swarm() {
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let from = number("TOUBKAL_SEED_FROM").unwrap_or(0);
-    for seed in from..from.saturating_add(number("TOUBKAL_SEEDS").unwrap_or(100)) {
+    for seed in from..from.saturating_add(number("TOUBKAL_SEEDS").unwrap_or(600)) {
         if let Err(cause) = std::panic::catch_unwind(|| play(seed)) {
             eprintln!("seed {seed} failed: cargo xtask seeds 1 --from {seed}");
             std::panic::resume_unwind(cause);
