@@ -7,6 +7,7 @@ use core::net::SocketAddr;
 
 use toubkal_wire::layout::{BLOCK_BYTES, Layout};
 
+use super::bounds::ASKERS_MAX;
 use super::event::{LinkId, Priority};
 use crate::base::Bitset;
 
@@ -25,6 +26,8 @@ pub(super) struct Partial {
     /// No block before this one is free.
     cursor: u32,
     free: u32,
+    /// Missing blocks of which more peers may be asked.
+    askable: u32,
     /// Blocks that are not written yet.
     unwritten: u32,
     /// Blocks in a row from the first that went to the store to be hashed.
@@ -72,7 +75,8 @@ impl Partial {
         let slots: Box<[Slot]> = (0..blocks).map(slot).collect();
         let free = slots.iter().filter(|slot| slot.state == BlockState::Missing).count() as u32;
         let alone = if alone { Alone::Wanted } else { Alone::No };
-        Self { slots, origins: Vec::new(), cursor: 0, free, unwritten: free, hashed: 0, alone }
+        let (askable, unwritten) = (free, free);
+        Self { slots, origins: Vec::new(), cursor: 0, free, askable, unwritten, hashed: 0, alone }
     }
 
     /// Whether this peer may be asked for blocks of the piece.
@@ -123,29 +127,28 @@ impl Partial {
         Some(index)
     }
 
-    /// A missing block that fewer than `askers_max` peers were asked for, and this one was not.
-    fn ask_again(&mut self, askers_max: u8, asked: impl Fn(u32) -> bool) -> Option<u32> {
-        let wanted = |&(index, slot): &(usize, &Slot)| {
-            slot.state == BlockState::Missing && slot.askers < askers_max && !asked(index as u32)
-        };
+    /// A missing block that fewer than [`ASKERS_MAX`] peers were asked for, and this one was not.
+    fn ask_again(&mut self, asked: impl Fn(u32) -> bool) -> Option<u32> {
+        let wanted = |&(index, slot): &(usize, &Slot)| slot.is_askable() && !asked(index as u32);
         let slots = self.slots.iter().enumerate().filter(wanted);
         let (index, _) = slots.min_by_key(|(_, slot)| slot.askers)?;
         let slot = &mut self.slots[index];
         self.free -= u32::from(slot.askers == 0);
         slot.askers += 1;
+        self.askable -= u32::from(!slot.is_askable());
         Some(index as u32)
     }
 
-    /// One peer less is waited for. Says whether the block is free again.
-    fn unask(&mut self, index: u32) -> bool {
+    /// One peer less is waited for.
+    fn unask(&mut self, index: u32) {
         let slot = &mut self.slots[index as usize];
+        let before = slot.is_askable();
         slot.askers = slot.askers.saturating_sub(1);
-        if !slot.is_free() {
-            return false;
+        self.askable += u32::from(!before && slot.is_askable());
+        if slot.is_free() {
+            self.free += 1;
+            self.cursor = self.cursor.min(index);
         }
-        self.free += 1;
-        self.cursor = self.cursor.min(index);
-        true
     }
 
     /// A block came. `None`: it is there already. Else how many peers are still asked for it.
@@ -157,6 +160,7 @@ impl Partial {
         }
         // A late block, of a peer that was given up: nobody need be asked for it now.
         self.free -= u32::from(slot.askers == 0);
+        self.askable -= u32::from(slot.is_askable());
         slot.state = BlockState::Storing;
         slot.from = from;
         Some(core::mem::take(&mut slot.askers))
@@ -186,6 +190,10 @@ impl Slot {
     fn is_free(self) -> bool {
         self.state == BlockState::Missing && self.askers == 0
     }
+
+    fn is_askable(self) -> bool {
+        self.state == BlockState::Missing && self.askers < ASKERS_MAX
+    }
 }
 
 /// All pieces of a torrent that are begun.
@@ -194,6 +202,8 @@ pub(super) struct Partials {
     pieces: BTreeMap<u32, Partial>,
     /// Those with free blocks.
     open: BTreeSet<u32>,
+    /// Those with missing blocks of which more peers may be asked.
+    askable: BTreeSet<u32>,
 }
 
 impl Partials {
@@ -202,6 +212,7 @@ impl Partials {
         let partial = Partial::new(layout, piece, alone);
         if partial.free > 0 {
             self.open.insert(piece);
+            self.askable.insert(piece);
         }
         self.pieces.entry(piece).or_insert(partial)
     }
@@ -216,11 +227,13 @@ impl Partials {
 
     pub(super) fn end(&mut self, piece: u32) -> Option<Partial> {
         self.open.remove(&piece);
+        self.askable.remove(&piece);
         self.pieces.remove(&piece)
     }
 
     pub(super) fn clear(&mut self) {
         self.open.clear();
+        self.askable.clear();
         self.pieces.clear();
     }
 
@@ -259,42 +272,46 @@ impl Partials {
         link: LinkId,
         has: &Bitset,
         from: u32,
-        askers_max: u8,
         asked: impl Fn(u32, u32) -> bool,
     ) -> Option<(u32, u32)> {
-        let (before, behind) = (..from, from..);
-        let order: Vec<u32> =
-            self.pieces.range(behind).chain(self.pieces.range(before)).map(|(&p, _)| p).collect();
-        for piece in order {
-            let partial = self.pieces.get_mut(&piece).expect("listed just now");
-            if !has.has(piece) || !partial.open_to(link) || partial.is_written() {
+        let order = self.askable.range(from..).chain(self.askable.range(..from)).copied();
+        for piece in order.filter(|&piece| has.has(piece)) {
+            let partial = self.pieces.get_mut(&piece).expect("what is askable is begun");
+            if !partial.open_to(link) {
                 continue;
             }
-            let found = partial.ask_again(askers_max, |index| asked(piece, index));
-            if let Some(index) = found {
-                if partial.free == 0 {
-                    self.open.remove(&piece);
-                }
+            if let Some(index) = partial.ask_again(|index| asked(piece, index)) {
+                self.sort(piece);
                 return Some((piece, index));
             }
         }
         None
     }
 
+    /// Keeps the sets true after blocks of a piece were asked for, freed, or received.
+    fn sort(&mut self, piece: u32) {
+        let Some(partial) = self.pieces.get(&piece) else { return };
+        let keep = |set: &mut BTreeSet<u32>, keep| match keep {
+            true => set.insert(piece),
+            false => set.remove(&piece),
+        };
+        keep(&mut self.open, partial.free > 0);
+        keep(&mut self.askable, partial.askable > 0);
+    }
+
     /// A peer is no longer waited for.
     pub(super) fn unask(&mut self, piece: u32, index: u32) {
         let Some(partial) = self.pieces.get_mut(&piece) else { return };
-        if partial.unask(index) {
-            self.open.insert(piece);
-        }
+        partial.unask(index);
+        self.sort(piece);
     }
 
     /// A block came; see [`Partial::receive`].
     pub(super) fn receive(&mut self, piece: u32, index: u32, origin: Origin) -> Option<u8> {
         let partial = self.pieces.get_mut(&piece)?;
         let others = partial.receive(index, origin);
-        if partial.free == 0 {
-            self.open.remove(&piece);
+        if partial.free == 0 || partial.askable == 0 {
+            self.sort(piece);
         }
         others
     }
@@ -338,6 +355,9 @@ impl Partials {
             let free = partial.slots.iter().filter(|slot| slot.is_free()).count() as u32;
             assert_eq!(partial.free, free, "piece {piece}");
             assert_eq!(self.open.contains(piece), free > 0, "piece {piece}");
+            let askable = partial.slots.iter().filter(|slot| slot.is_askable()).count() as u32;
+            assert_eq!(partial.askable, askable, "piece {piece}");
+            assert_eq!(self.askable.contains(piece), askable > 0, "piece {piece}");
             let before = &partial.slots[..partial.cursor as usize];
             assert!(before.iter().all(|slot| !slot.is_free()), "piece {piece}");
         }
@@ -383,8 +403,8 @@ mod tests {
         assert_eq!(partials.ask_of(2, A), Some(0));
         assert_eq!(partials.ask_of(2, A), Some(1));
         let full = Bitset::full(3);
-        assert_eq!(partials.ask_again(B, &full, 0, 2, |_, index| index == 1), Some((2, 0)));
-        assert_eq!(partials.ask_again(B, &full, 0, 2, |_, _| true), None);
+        assert_eq!(partials.ask_again(B, &full, 0, |_, index| index == 1), Some((2, 0)));
+        assert_eq!(partials.ask_again(B, &full, 0, |_, _| true), None);
         assert_eq!(partials.receive(2, 0, origin(B)), Some(2));
         assert_eq!(partials.receive(2, 0, origin(A)), None);
         partials.check_free();
@@ -417,7 +437,7 @@ mod tests {
         assert_eq!(partials.ask_of(0, B), None);
         let full = Bitset::full(3);
         assert_eq!(partials.best_for(B, &full, false, |_| Priority::Normal), None);
-        assert_eq!(partials.ask_again(B, &full, 0, 3, |_, _| false), None);
+        assert_eq!(partials.ask_again(B, &full, 0, |_, _| false), None);
         partials.forsake(A);
         assert_eq!(partials.ask_of(0, B), Some(1));
     }

@@ -5,7 +5,7 @@ use toubkal_wire::message::Message;
 
 use super::super::action::Action;
 use super::super::bounds::{
-    ASKERS_MAX, BAD_HAVES_MAX, ENDGAME_REQUESTS, REJECT_REST, RETOLD_FLAPS, STORING_BYTES_MAX,
+    BAD_HAVES_MAX, ENDGAME_REQUESTS, REJECT_REST, RETOLD_FLAPS, STORING_BYTES_MAX,
     UNASKED_BYTES_MAX,
 };
 use super::super::event::{CloseReason, LinkId, Misbehaved, Payload};
@@ -162,7 +162,7 @@ impl Torrent {
         }
         let from = self.rng.below(u64::from(self.layout.pieces())) as u32;
         let asked = |piece, index| peer.has_request(piece, index);
-        self.partials.ask_again(link, &peer.has, from, ASKERS_MAX, asked)
+        self.partials.ask_again(link, &peer.has, from, asked)
     }
 
     /// A block came.
@@ -226,14 +226,17 @@ impl Torrent {
 
     /// Others were asked for a block that is here now.
     fn cancel_elsewhere(&mut self, cx: &mut Cx<'_>, giver: LinkId, block: Block, index: u32) {
+        let mut roomy = alloc::vec::Vec::new();
         for (&link, peer) in &mut self.peers {
             if link != giver && peer.take_request(block.piece, index).is_some() {
                 peer.lapse(block.piece, index);
                 peer.said = cx.now;
                 cx.send(link, Message::Cancel(block));
-                self.wake = true;
+                roomy.push(link);
             }
         }
+        // Only these have room that they had not before.
+        roomy.into_iter().for_each(|link| self.pump(cx, link));
     }
 
     /// BEP 6: the peer will not answer this request.
