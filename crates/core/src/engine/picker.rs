@@ -143,9 +143,9 @@ impl Picker {
 
     /// What must hold at any time among peers that have these pieces; for tests.
     #[cfg(test)]
-    pub(super) fn check<'a>(&self, peers: impl Iterator<Item = &'a Bitset> + Clone) {
+    pub(super) fn check(&self, peers: &[&Bitset]) {
         for piece in 0..self.copies.len() as u32 {
-            let copies = peers.clone().filter(|has| has.has(piece)).count() as u32;
+            let copies = peers.iter().filter(|has| has.has(piece)).count() as u32;
             assert_eq!(self.availability(piece), copies, "copies of piece {piece}");
         }
         let mut candidates = 0;

@@ -4,7 +4,7 @@ use std::vec::Vec;
 
 use super::super::*;
 use super::world::{Known, Open, Work, World};
-use toubkal_wire::layout::Block;
+use toubkal_wire::layout::{BLOCK_BYTES, Block};
 use toubkal_wire::message::Message;
 
 impl World {
@@ -42,25 +42,32 @@ impl World {
                 assert!(self.torrent(torrent).admitted, "a dial for a torrent that rests");
                 assert!(self.dials.insert(dial, (torrent, remote)).is_none(), "{dial:?} again");
             }
-            Action::Send { link, message } => self.judge_message(link, message),
+            Action::Send { link, message } => self.judge_message(link, &message),
             Action::Serve { link, torrent, block } => self.judge_serve(link, torrent, block),
             Action::Unserve { link, block } => {
                 let open = self.open_link(link);
                 assert!(open.serving.contains(&block), "{block:?} is not on its way");
             }
             Action::Close { link, .. } => self.open_link(link).closing = true,
-            Action::Open { job, torrent, .. } => self.judge_job(job, torrent, Work::Open(torrent)),
-            Action::Store { job, torrent, block, payload, .. } => {
+            Action::Open { job, torrent, .. } => {
+                self.hashed.retain(|&(other, _), _| other != torrent);
+                self.judge_job(job, torrent, Work::Open(torrent));
+            }
+            Action::Store { job, torrent, block, payload, digest } => {
                 assert!(self.payloads.remove(&payload.0), "{payload:?} was given back before");
-                assert!(self.torrent(torrent).layout.block_index(block).is_some(), "{block:?}");
+                let index = self.torrent(torrent).layout.block_index(block).expect("a whole block");
+                let hashed = self.hashed.entry((torrent, block.piece)).or_default();
+                assert_eq!(digest, index == *hashed, "{block:?}: a hash goes on in order");
+                *hashed += u32::from(digest);
                 self.judge_job(job, torrent, Work::Store);
             }
             Action::Discard { payload } => {
                 assert!(self.payloads.remove(&payload.0), "{payload:?} was given back before");
             }
             Action::Verify { job, torrent, piece, hashed } => {
-                let layout = &self.torrent(torrent).layout;
-                assert!(piece < layout.pieces() && hashed <= layout.piece_size(piece));
+                let blocks = self.hashed.remove(&(torrent, piece)).unwrap_or(0);
+                let size = self.torrent(torrent).layout.piece_size(piece);
+                assert_eq!(hashed, size.min(blocks * BLOCK_BYTES));
                 self.judge_job(job, torrent, Work::Verify(torrent, piece));
             }
             Action::Digest { job, torrent, piece } => {
@@ -115,17 +122,17 @@ impl World {
         assert!(link.serving.len() <= 32, "blocks on their way to one peer are bounded");
     }
 
-    fn judge_message(&mut self, id: LinkId, message: Message) {
+    fn judge_message(&mut self, id: LinkId, message: &Message) {
         let torrent = self.open_link(id).torrent.expect("messages go after handshakes");
         let known = self.torrents.get(&torrent).expect("a torrent of ours");
         let link = self.links.get_mut(&id).expect("looked up just now");
         let fast = link.reserved.fast();
-        match message {
+        match *message {
             Message::Choke => link.unchoked = false,
             Message::Unchoke => link.unchoked = true,
             Message::Have(piece) => assert!(known.verified.contains(&piece), "piece {piece}"),
             Message::HaveAll => {
-                assert!(fast && known.verified.len() as u32 == known.layout.pieces())
+                assert!(fast && known.verified.len() as u32 == known.layout.pieces());
             }
             Message::Request(block) => judge_request(known, link, block),
             Message::Cancel(block) => {

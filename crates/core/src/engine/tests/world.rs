@@ -19,7 +19,6 @@ pub(super) struct Known {
     pub(super) layout: Arc<Layout>,
     pub(super) verified: BTreeSet<u32>,
     pub(super) admitted: bool,
-    /// Checking what lay there: `Good` means that the piece is there.
     pub(super) removed: bool,
     pub(super) priorities: Vec<Priority>,
 }
@@ -56,7 +55,6 @@ pub(super) struct Open {
 pub(super) enum Work {
     Open(TorrentId),
     Store,
-    /// Of a piece; `check`: of what lay there before.
     Verify(TorrentId, u32),
     Digest(TorrentId, u32),
     Other,
@@ -77,6 +75,8 @@ pub(super) struct World {
     pub(super) dials: BTreeMap<DialId, (TorrentId, SocketAddr)>,
     pub(super) jobs: BTreeMap<JobId, Work>,
     pub(super) jobs_ever: BTreeSet<JobId>,
+    /// Blocks in a row of each piece that went through the hash on their way to the disk.
+    pub(super) hashed: BTreeMap<(TorrentId, u32), u32>,
     pub(super) payloads: BTreeSet<u32>,
     pub(super) next_payload: u32,
     pub(super) ended: bool,
@@ -116,6 +116,7 @@ impl World {
             dials: BTreeMap::new(),
             jobs: BTreeMap::new(),
             jobs_ever: BTreeSet::new(),
+            hashed: BTreeMap::new(),
             payloads: BTreeSet::new(),
             next_payload: 0,
             ended: false,

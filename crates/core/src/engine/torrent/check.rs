@@ -1,6 +1,7 @@
 //! What must hold of a torrent after every call: all that is counted, counted anew. For tests.
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 use super::{Phase, Torrent};
 use crate::engine::Priority;
@@ -47,7 +48,8 @@ impl Torrent {
             let free = self.is_wanted(piece) && !self.have.has(piece) && !begun;
             assert_eq!(self.picker.is_candidate(piece), free, "piece {piece}");
         }
-        self.picker.check(self.peers.values().map(|peer| &peer.has));
+        let peers: Vec<_> = self.peers.values().map(|peer| &peer.has).collect();
+        self.picker.check(&peers);
     }
 
     fn check_peers(&self) {
