@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 
-use common::{assert_same, seed, session, torrent, until, until_completed, write_files};
+use common::{assert_same, content, seed, session, torrent, until, until_completed, write_files};
 use toubkal_session::{Add, Metainfo, Notice, Session};
 use toubkal_wire::handshake::{Greeting, Reserved};
 use toubkal_wire::layout::Block;
@@ -171,4 +171,72 @@ fn lie(mut peer: TcpStream) {
     };
     answer().unwrap_err();
     assert!(lies > 0, "nobody asked");
+}
+
+/// Of several givers of a piece only the one that lied is left out.
+#[test]
+fn among_honest_peers_only_the_liar_is_banned() {
+    let piece = 8 * 16_384;
+    let folders: Vec<_> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
+    let metainfo = Arc::new(torrent("mixed", &LENGTHS, piece, None));
+    let seeds = folders[1..].iter().map(|folder| {
+        write_files(folder.path(), "mixed", &LENGTHS);
+        seed(&metainfo, folder.path())
+    });
+    let seeds: Vec<_> = seeds.collect();
+    let leeching = session();
+    let got = leeching.add(Arc::clone(&metainfo), Add::to(folders[0].path())).unwrap();
+    until_checked(&leeching);
+    let liar = peer(leeching.listening_on()[0], &metainfo, 0);
+    let guilty = liar.local_addr().unwrap();
+    let (tell, lied) = std::sync::mpsc::channel();
+    let lying = std::thread::spawn(move || lie_at_times(liar, piece, &tell));
+    lied.recv().expect("it is asked for something");
+    for (honest, _) in &seeds {
+        got.add_peers(honest.listening_on().to_vec());
+    }
+    let mut banned = Vec::new();
+    until(&leeching, "completion", |notice| {
+        if let Notice::Banned { remote, .. } = notice {
+            banned.push(*remote);
+        }
+        matches!(notice, Notice::Completed { .. })
+    });
+    // It may be convicted of several pieces.
+    banned.dedup();
+    assert_eq!(banned, [guilty]);
+    lying.join().unwrap();
+    assert_same(folders[0].path(), "mixed", &LENGTHS);
+}
+
+/// Sends the right bytes, but for the second block of each piece; leaves the last for others.
+fn lie_at_times(mut peer: TcpStream, piece: usize, tell: &std::sync::mpsc::Sender<()>) {
+    let numbered = LENGTHS.iter().enumerate();
+    let all: Vec<u8> = numbered.flat_map(|(number, &length)| content(number, length)).collect();
+    let mut answer = || -> std::io::Result<()> {
+        peer.write_all(&encoded(&[Message::HaveAll, Message::Unchoke]))?;
+        peer.read_exact(&mut [0; 68])?;
+        loop {
+            let mut head = [0; 4];
+            peer.read_exact(&mut head)?;
+            let mut body = vec![0; u32::from_be_bytes(head) as usize];
+            peer.read_exact(&mut body)?;
+            let Ok(Message::Request(block)) = message::decode(&[&head[..], &body].concat()) else {
+                continue;
+            };
+            let from = block.piece as usize * piece + block.begin as usize;
+            let mut bytes = all[from..from + block.length as usize].to_vec();
+            match block.begin / 16_384 {
+                1 => bytes[7] ^= 1,
+                7 => continue,
+                _ => {}
+            }
+            peer.write_all(&message::piece_head(block))?;
+            peer.write_all(&bytes)?;
+            // Nobody may listen any more.
+            let _ = tell.send(());
+        }
+    };
+    // It ends when the link is closed.
+    answer().unwrap_err();
 }

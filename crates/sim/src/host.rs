@@ -50,6 +50,8 @@ pub enum Manners {
     Corrupts(u64),
     /// It takes requests and never sends a block.
     Silent,
+    /// It unchokes, and rejects every request.
+    Rejects,
     /// It does not speak the Fast extension.
     Plain,
     /// It uploads to nobody.
@@ -117,6 +119,8 @@ pub(crate) struct Host {
     pub(crate) notices: Vec<(Time, Notice)>,
     pub(crate) rng: Rng,
     pub(crate) gone: bool,
+    /// Requests that it rejected because of its manners.
+    pub(crate) refused: u64,
 }
 
 impl Host {
@@ -145,6 +149,7 @@ impl Host {
             notices: Vec::new(),
             rng,
             gone: false,
+            refused: 0,
         }
     }
 

@@ -103,6 +103,8 @@ pub struct Report {
     pub status: Option<Status>,
     /// Everything it told, with the time.
     pub notices: Vec<(Duration, Notice)>,
+    /// Requests that it rejected because of its [`Manners`].
+    pub refused: u64,
 }
 
 impl World {
@@ -163,6 +165,7 @@ impl World {
             completed: host.completed_at().map(since),
             status: host.torrent.and_then(|torrent| host.engine.status(torrent)),
             notices: host.notices.iter().map(|(at, n)| (since(*at), n.clone())).collect(),
+            refused: host.refused,
         }
     }
 
@@ -461,6 +464,11 @@ impl World {
                 1 + machine.rng.below(1 << 30) as u32
             }
             Manners::Silent => return,
+            Manners::Rejects => {
+                machine.refused += 1;
+                let event = LinkEvent::Served { block, outcome: Served::Withdrawn };
+                return self.tell_later(host, link, event);
+            }
             _ => tag,
         };
         if self.hosts[host].setup.manners == Manners::Flaps {

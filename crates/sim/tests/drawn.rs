@@ -16,6 +16,7 @@ use toubkal_wire::layout::{BLOCK_BYTES, Layout};
 const BOUND: Duration = Duration::from_secs(1500);
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "which seeds to play is said from outside")]
 fn honest_hosts_get_what_they_want_in_any_swarm() {
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let from = number("TOUBKAL_SEED_FROM").unwrap_or(0);

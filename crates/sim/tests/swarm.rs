@@ -136,6 +136,23 @@ fn a_peer_that_never_answers_costs_little() {
 }
 
 #[test]
+fn who_rejects_every_request_is_not_asked_in_a_loop() {
+    let mut world = World::new(8, layout(400));
+    world.host(Setup { up: 300_000, ..seed() });
+    let unwilling: Vec<usize> =
+        (0..3).map(|_| world.host(Setup { seed: true, ..with(Manners::Rejects) })).collect();
+    let leecher = world.host(leecher());
+    assert!(world.run(secs(120)));
+    let took = world.report(leecher).completed.unwrap();
+    assert!(took < secs(30), "{took:?}");
+    for host in unwilling {
+        let refused = world.report(host).refused;
+        assert!(refused > 0, "it was never asked");
+        assert!(refused <= 8 * (took.as_secs() + 1), "{refused} in {took:?}");
+    }
+}
+
+#[test]
 fn a_seed_that_leaves_is_replaced_by_the_others() {
     let mut world = World::new(7, layout(400));
     let first = world.host(seed());

@@ -241,7 +241,12 @@ fn state_name(state: State) -> &'static str {
 }
 
 /// What was tried to find peers, in one sentence without its beginning.
-pub(crate) fn attempts(trackers: &[TrackerStatus], known: u32, named: usize) -> String {
+pub(crate) fn attempts(
+    trackers: &[TrackerStatus],
+    web_seeds: usize,
+    known: u32,
+    named: usize,
+) -> String {
     const SHOWN: usize = 3;
     let mut parts = Vec::new();
     for tracker in trackers.iter().take(SHOWN) {
@@ -263,9 +268,15 @@ pub(crate) fn attempts(trackers: &[TrackerStatus], known: u32, named: usize) -> 
     if trackers.is_empty() {
         parts.push("it names no tracker".to_owned());
     }
+    // A torrent that has nothing else comes from nowhere yet: its owner should know why.
+    match web_seeds {
+        0 => {}
+        1 => parts.push("its web seed is not used by this version".to_owned()),
+        _ => parts.push("its web seeds are not used by this version".to_owned()),
+    }
     if named > 0 {
         let peers = crate::text::count(named as u64, "peer given", "peers given");
-        parts.push(format!("{peers} with --peer: not reached"));
+        parts.push(format!("{peers} with --peer: not reached, or without this torrent"));
     } else if known > 0 {
         let peers = crate::text::count(u64::from(known), "address", "addresses");
         parts.push(format!("{peers} tried: nobody answers"));
@@ -301,15 +312,19 @@ mod tests {
         let quota = TrackerState::Failed { reason: "You have exceeded your quota.".into() };
         let trackers = [tracker(TrackerState::Working { peers: 0 }), tracker(quota)];
         assert_eq!(
-            attempts(&trackers, 0, 2),
+            attempts(&trackers, 0, 0, 2),
             "tracker tracker.example.org:6969: answered, knows no peers; \
              tracker tracker.example.org:6969: You have exceeded your quota.; \
-             2 peers given with --peer: not reached"
+             2 peers given with --peer: not reached, or without this torrent"
         );
-        assert_eq!(attempts(&[], 0, 0), "it names no tracker");
+        assert_eq!(attempts(&[], 0, 0, 0), "it names no tracker");
+        assert_eq!(
+            attempts(&[], 1, 0, 0),
+            "it names no tracker; its web seed is not used by this version"
+        );
         let many: Vec<_> = (0..5).map(|_| tracker(TrackerState::Asking)).collect();
         assert!(
-            attempts(&many, 7, 0)
+            attempts(&many, 0, 7, 0)
                 .ends_with("and 2 more trackers; 7 addresses tried: nobody answers")
         );
     }

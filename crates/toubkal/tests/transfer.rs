@@ -195,7 +195,7 @@ fn what_is_not_complete_is_not_seeded_and_not_changed() {
     // Nor is it overwritten by a download.
     let ran = run(["get", &content.torrent, "-o", &data, "--no-listen"]);
     ran.fails_well(6, "get");
-    assert!(ran.stderr.contains("z.txt") && ran.stderr.contains("--adopt"), "{ran:#?}");
+    assert!(ran.stderr.contains("z.txt") && ran.stderr.contains("another length"), "{ran:#?}");
     assert_eq!(fs::read(content.path("data/things/z.txt")).unwrap(), b"something else");
 }
 
@@ -220,6 +220,39 @@ fn verify_lists_what_is_not_good() {
     assert_eq!(states[0], "wrong");
     assert_eq!(states[3], "missing");
     assert_eq!((&json["good"], &json["files"][0]["path"]), (&false.into(), &"a.bin".into()));
+}
+
+#[test]
+fn the_wrong_folder_is_told_from_a_bad_one() {
+    let content = Content::new(None);
+    let inside = content.path("data/things");
+    let ran = run(["verify", &content.torrent, "--data", &inside]);
+    assert_eq!((ran.code, ran.stdout.lines().count()), (1, 1), "{ran:#?}");
+    assert!(ran.stderr.contains("--data is the folder that holds things"), "{ran:#?}");
+    let ran = run(["seed", &content.torrent, "--data", &inside, "--no-listen"]);
+    ran.fails_well(1, "seed");
+    assert!(ran.stderr.contains("--data is the folder that holds things"), "{ran:#?}");
+}
+
+/// A name that one system can hold and another cannot is changed everywhere. Whoever makes such a
+/// torrent hears of it at once, and again when the file is not found under its new name.
+#[cfg(unix)]
+#[test]
+fn names_that_will_be_others_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    fs::create_dir(path("films")).unwrap();
+    fs::write(path("films/Who: a film.mkv"), "film").unwrap();
+    let ran = run(["create", &path("films"), "-o", &path("films.torrent")]);
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    assert!(ran.stderr.contains("`Who: a film.mkv` becomes `Who_ a film.mkv`"), "{ran:#?}");
+    let args = ["seed", &path("films.torrent"), "--data", &path(""), "--no-listen"];
+    let ran = run(args);
+    ran.fails_well(1, "seed");
+    assert!(ran.stderr.contains("`Who: a film.mkv` becomes `Who_ a film.mkv`"), "{ran:#?}");
+    fs::rename(path("films/Who: a film.mkv"), path("films/Who_ a film.mkv")).unwrap();
+    let ran = run(["verify", &path("films.torrent"), "--data", &path("")]);
+    assert_eq!(ran.code, 0, "{ran:#?}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use toubkal_wire::announce::{Event as Why, Failure};
 pub use self::values::*;
 
 use self::one::{Asked, One};
-use super::{pace, printable, redact};
+use super::{pace, redact, said};
 use crate::base::{Machine, Outbox, Rng, Time};
 
 /// Trackers of one torrent that are used; more are left out.
@@ -287,7 +287,7 @@ impl Announcer {
             tracker.tracker_id.clone_from(&answer.tracker_id);
         }
         tracker.count(&answer, false);
-        let warning = answer.warning.as_ref().map(|text| printable(text, TEXT_CHARS_MAX));
+        let warning = answer.warning.as_ref().map(|text| said(&tracker.url, text, TEXT_CHARS_MAX));
         if let Some(text) = warning.clone().filter(|_| warning != tracker.message) {
             out.push(Action::Notify { tracker: shown.clone(), news: News::Warning(text) });
         }
@@ -336,7 +336,7 @@ impl Announcer {
             Some(Why::Completed) if self.phase != Phase::Running => tracker.told_completed = true,
             _ => {}
         }
-        let text = printable(&problem.text, TEXT_CHARS_MAX);
+        let text = said(&tracker.url, &problem.text, TEXT_CHARS_MAX);
         if tracker.message.as_ref() != Some(&text) {
             tracker.message = Some(text.clone());
             let news = News::Failure { text, again: wait.map(|_| tracker.next) };

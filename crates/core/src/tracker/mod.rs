@@ -1,5 +1,5 @@
 //! Trackers: when which one is asked ([`Announcer`]), what a tracker remembers ([`Registry`]),
-//! and what of their names and texts may be shown ([`redact`], [`printable`]).
+//! and what of their names and texts may be shown ([`redact`], [`said`]).
 
 mod announcer;
 mod pace;
@@ -11,4 +11,4 @@ pub use announcer::{
     TRACKERS_MAX, Tiers, URL_BYTES_MAX,
 };
 pub use registry::{Limits, Registry};
-pub use shown::{printable, redact};
+pub use shown::{printable, redact, said};

@@ -6,6 +6,12 @@ use core::fmt::Write as _;
 /// File names of announce URLs that say nothing of whose they are.
 const PLAIN_NAMES: [&str; 4] = ["announce", "announce.php", "scrape", "scrape.php"];
 
+/// A part of a URL that is shorter than this is no secret worth the name.
+const SECRET_BYTES_MIN: usize = 6;
+
+/// A part of this length is no word, though it may have no digits.
+const LONG_SECRET_BYTES_MIN: usize = 16;
+
 /// The longest host and port that are shown.
 const HOST_CHARS_MAX: usize = 255;
 
@@ -42,6 +48,32 @@ pub fn redact(url: &str) -> String {
         shown.push_str("?…");
     }
     shown
+}
+
+/// What the tracker of this URL says, as one harmless line of at most `max` characters. Some
+/// trackers repeat the passkey that they refuse; it is replaced by `…` here too.
+#[must_use]
+pub fn said(url: &str, text: &str, max: usize) -> String {
+    let mut text = String::from(text);
+    for secret in secrets(url) {
+        if text.contains(secret) {
+            text = text.replace(secret, "…");
+        }
+    }
+    printable(&text, max)
+}
+
+/// Parts of a URL that look like nobody else's: not words such as `announce` or `torrents`.
+fn secrets(url: &str) -> impl Iterator<Item = &str> {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let (authority, after) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
+    let parts =
+        after.split(['/', '?', '&', '#']).map(|part| part.rsplit('=').next().unwrap_or(part));
+    user.split(':').chain(parts).filter(|part| {
+        let digits = part.bytes().any(|byte| byte.is_ascii_digit());
+        part.len() >= SECRET_BYTES_MIN && digits || part.len() >= LONG_SECRET_BYTES_MIN
+    })
 }
 
 /// A remote text as one harmless line: at most `max` characters of it, control characters and
@@ -93,6 +125,23 @@ mod tests {
             ("", "…"),
         ] {
             assert_eq!(redact(url), shown, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_passkey_that_a_tracker_repeats_is_not_shown() {
+        for (url, text, shown) in [
+            ("http://t.example/0123abcd/announce", "no 0123abcd here", "no … here"),
+            ("http://t.example/announce?id=0123abcd&x=1", "0123abcd: x is 1", "…: x is 1"),
+            ("http://me:s3cret@t.example/announce", "wrong: me:s3cret", "wrong: me:…"),
+            (
+                "http://t.example/torrents/announce",
+                "no torrents to announce",
+                "no torrents to announce",
+            ),
+            ("http://t.example/abcdefabcdefabcdef", "abcdefabcdefabcdef\n", "…\\u{a}"),
+        ] {
+            assert_eq!(said(url, text, 80), shown, "{url}");
         }
     }
 

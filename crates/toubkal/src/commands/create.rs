@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use clap::Args;
 use toubkal_session::hashing::{self, CreateError, CreateOptions, Created, Skipped};
-use toubkal_wire::metainfo::Metainfo;
+use toubkal_wire::metainfo::{Metainfo, Oddity};
 
 use crate::exit::{Exit, Failure};
 use crate::progress::Screen;
@@ -185,6 +185,11 @@ fn tell(args: &CreateArgs, created: &Created, screen: &mut Screen) -> Result<Exi
         Failure::new(Exit::Failed, "the new torrent cannot be read").cause(error.to_string())
     })?;
     let hash = metainfo.info_hash_v1.map(|hash| text::hex(&hash)).unwrap_or_default();
+    // Whoever downloads it gets these names, and whoever seeds it must have them.
+    let renamed = |oddity: &&Oddity| matches!(oddity, Oddity::Name { .. } | Oddity::Paths { .. });
+    for renamed in metainfo.oddities.iter().filter(renamed) {
+        screen.say(&format!("not every system can hold these names: {renamed}"));
+    }
     if args.json {
         json::print(&serde_json::json!({
             "torrent": hash,

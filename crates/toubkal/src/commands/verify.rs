@@ -60,9 +60,21 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
     })?;
     match args.json {
         true => json::print(&object(&metainfo, &report))?,
-        false => screen.print(&table(&metainfo, &report))?,
+        false => {
+            screen.print(&table(&metainfo, &report))?;
+            if is_elsewhere(&report) {
+                let name = text::cut(&metainfo.name, 60);
+                screen.say(&format!("tip: --data is the folder that holds {name}"));
+            }
+        }
     }
     Ok(if report.is_good() { Exit::Done } else { Exit::Failed })
+}
+
+/// Nothing of it is there: most likely that is the wrong folder.
+fn is_elsewhere(report: &Report) -> bool {
+    let mut real = report.files.iter().filter(|file| file.condition != Condition::Virtual);
+    real.all(|file| file.condition == Condition::Missing)
 }
 
 /// One line for each file that is not good, and a summary.
@@ -74,6 +86,9 @@ fn table(metainfo: &Metainfo, report: &Report) -> String {
     let files = text::count(real().count() as u64, "file", "files");
     if report.is_good() {
         return format!("{name}, {size} in {files}, verified: everything is good\n");
+    }
+    if is_elsewhere(report) {
+        return format!("{name}: nothing of its {files} is there\n");
     }
     let faults: Vec<_> = real().filter_map(|file| Some((fault(file)?, &file.path))).collect();
     let widest = faults.iter().map(|(words, _)| text::width(words)).max().unwrap_or(0);

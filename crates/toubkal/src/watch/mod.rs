@@ -122,9 +122,13 @@ impl Watch<'_> {
                 self.give_up(index, &failure)
             }
             Notice::Banned { torrent, remote } => {
-                let Some(job) = self.jobs.iter().find(|job| job.is(*torrent)) else {
+                let Some(job) = self.jobs.iter_mut().find(|job| job.is(*torrent)) else {
                     return Ok(());
                 };
+                // Each of its pieces brings this news; to a person it is the same.
+                if !job.heard(&remote.to_string(), "left out") {
+                    return Ok(());
+                }
                 let name = text::cut(&job.metainfo.name, 40);
                 let sentence = format!("{name}: the peer {remote} sent wrong data and is left out");
                 self.report.notice(&job.hash, &sentence)
@@ -231,7 +235,8 @@ impl Watch<'_> {
         let since = job.lonely.get_or_insert_with(Instant::now).elapsed();
         let tried = |job: &Job| {
             let trackers = job.torrent.trackers();
-            report::attempts(&trackers, job.status.known, self.rules.named_peers)
+            let web_seeds = job.metainfo.web_seeds.len();
+            report::attempts(&trackers, web_seeds, job.status.known, self.rules.named_peers)
         };
         if self.rules.patience.is_some_and(|patience| since >= patience) {
             let failure = words::no_peers(job, &tried(job));

@@ -1,8 +1,11 @@
 //! The sentences: what a torrent is doing, how it ended, what to do about it.
 
+use std::fs::Metadata;
+use std::path::Path;
 use std::time::Duration;
 
 use toubkal_session::{State, StoreError, StoreErrorKind};
+use toubkal_wire::metainfo::Oddity;
 
 use super::{Job, percent_kept};
 use crate::exit::{Exit, Failure};
@@ -57,9 +60,17 @@ pub(super) fn not_complete(job: &Job) -> Failure {
     let have = text::grouped(u64::from(job.status.have));
     let pieces = text::count(u64::from(job.status.pieces), "piece", "pieces");
     let dir = job.dir.display();
-    Failure::new(Exit::Failed, format!("{name} is not complete in {dir}"))
-        .cause(format!("{have} of {pieces} are good"))
-        .tip("`toubkal verify` lists what is wrong, `toubkal get` fetches what is missing")
+    let mut cause = format!("{have} of {pieces} are good");
+    // Files that lie there under the names that the torrent gives them are not found.
+    let renamed = |oddity: &&Oddity| matches!(oddity, Oddity::Name { .. } | Oddity::Paths { .. });
+    if let Some(renamed) = job.metainfo.oddities.iter().find(renamed) {
+        cause = format!("{cause}. {}", renamed.to_string().trim_end_matches('.'));
+    }
+    let tip = match job.status.have {
+        0 => format!("--data is the folder that holds {name}; `toubkal get` downloads it"),
+        _ => "`toubkal verify` lists what is wrong, `toubkal get` fetches what is missing".into(),
+    };
+    Failure::new(Exit::Failed, format!("{name} is not complete in {dir}")).cause(cause).tip(tip)
 }
 
 /// What was given to others.
@@ -130,10 +141,11 @@ pub(super) fn no_peers(job: &Job, tried: &str) -> Failure {
 
 /// The disk does not take part.
 pub(super) fn store_failure(job: &Job, error: &StoreError) -> Failure {
-    let place = match error.file.map(|file| job.metainfo.file(file as usize).path) {
-        Some(path) => {
+    let file = error.file.map(|file| job.metainfo.file(file as usize));
+    let place = match file {
+        Some(file) => {
             let folder = job.metainfo.folder().map_or(job.dir.clone(), |name| job.dir.join(name));
-            folder.join(path)
+            folder.join(file.path)
         }
         None => job.dir.clone(),
     };
@@ -145,18 +157,72 @@ pub(super) fn store_failure(job: &Job, error: &StoreError) -> Failure {
         | StoreErrorKind::TooLarge => Exit::NotWritable,
         _ => Exit::Failed,
     };
+    let doing = match error.kind {
+        _ if job.sharing => "share",
+        StoreErrorKind::Changed | StoreErrorKind::Missing => "go on with",
+        _ => "write",
+    };
+    let failure = Failure::new(exit, format!("cannot {doing} {}", place.display()));
+    if error.kind == StoreErrorKind::Exists {
+        return in_the_way(failure, &place, file.map(|file| file.length));
+    }
     let tip = match error.kind {
+        StoreErrorKind::Other(number) if is_want_of_files(number) => {
+            return failure.cause("too many files are open").tip(
+                "raise the limit, as with `ulimit -n 1024`, and run the same command to go on",
+            );
+        }
         StoreErrorKind::Full => "make room, then run the same command to go on",
-        StoreErrorKind::Exists => "move it away, choose another folder with -o, or take --adopt",
         StoreErrorKind::Denied | StoreErrorKind::Unsafe | StoreErrorKind::TooLarge => {
             "choose another folder with -o"
         }
         StoreErrorKind::Busy => "wait for the other process, or choose another folder with -o",
+        _ if job.sharing => "`toubkal verify` lists what is wrong, `toubkal get` mends it",
         _ => "look at the folder, then run the same command to go on",
     };
-    Failure::new(exit, format!("cannot write {}", place.display()))
-        .cause(error.kind.to_string())
-        .tip(tip)
+    failure.cause(error.kind.to_string()).tip(tip)
+}
+
+/// Names what lies where a file of this length should come, or where one of its folders should.
+fn in_the_way(failure: Failure, place: &Path, length: Option<u64>) -> Failure {
+    let found = |path: &&Path| path.symlink_metadata().is_ok_and(|meta| !meta.is_dir());
+    let Some(path) = place.ancestors().find(found) else {
+        // A folder, or it has just gone.
+        let failure = failure.cause(StoreErrorKind::Exists.to_string());
+        return failure.tip("move it away, or choose another folder with -o");
+    };
+    let meta = path.symlink_metadata();
+    let is_file = meta.as_ref().is_ok_and(Metadata::is_file);
+    if path != place {
+        let kind = if is_file { "a file" } else { "a link that leads to no folder" };
+        let failure = failure.cause(format!("{} is {kind}", path.display()));
+        return failure.tip("move it away, or choose another folder with -o");
+    }
+    // Only a file of the right length can be taken over.
+    match meta.map(|meta| meta.len()) {
+        Ok(len) if is_file && Some(len) == length => failure
+            .cause("a file of this name and length holds something else")
+            .tip("move it away, choose another folder with -o, or overwrite it with --adopt"),
+        Ok(len) if is_file => failure
+            .cause(format!("a file of another length has this name, {}", units::exact_size(len)))
+            .tip("move it away, or choose another folder with -o"),
+        _ => failure
+            .cause(StoreErrorKind::Exists.to_string())
+            .tip("move it away, or choose another folder with -o"),
+    }
+}
+
+/// Whether the system's error number says that no more files may be opened.
+#[cfg(unix)]
+fn is_want_of_files(number: i32) -> bool {
+    use rustix::io::Errno;
+    [Errno::MFILE, Errno::NFILE].iter().any(|errno| errno.raw_os_error() == number)
+}
+
+/// There is no such limit.
+#[cfg(not(unix))]
+fn is_want_of_files(_: i32) -> bool {
+    false
 }
 
 #[cfg(test)]

@@ -415,7 +415,7 @@ fn a_refusal_is_shown_as_one_harmless_line_without_the_passkey() {
     let tiers = [vec!["http://t.example/p4sskey/announce?k=s3cret".to_string()]];
     let mut world = world("unused");
     world.announcer = Announcer::new(config(Tiers::InOrder), &tiers, Rng::from_number(1));
-    let long = format!("no\x1b[31m\n{}", "x".repeat(1000));
+    let long = format!("no\x1b[31m\n{}, p4sskey", "x".repeat(200));
     world.says("t.example", refuses(&long, None));
     world.tell(Event::Start);
     world.run(1);
@@ -424,6 +424,7 @@ fn a_refusal_is_shown_as_one_harmless_line_without_the_passkey() {
     let News::Failure { text, again: Some(again) } = news else { panic!("{news:?}") };
     assert!(text.starts_with("no\\u{1b}[31m\\u{a}xxx") && text.chars().count() < 320);
     assert!(*again > world.now);
+    assert!(text.ends_with("x, …"), "{text}");
     let status = &world.announcer.status()[0];
     assert_eq!((status.message.as_ref(), status.next), (Some(text), Some(*again)));
     assert!(!format!("{status:?}").contains("s3cret"));
