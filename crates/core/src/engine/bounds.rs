@@ -7,6 +7,8 @@ pub const REQUESTS_KEPT: usize = 500;
 /// Requests beyond [`REQUESTS_KEPT`] that a peer without the Fast extension may waste before the
 /// link is closed.
 pub const REQUESTS_WASTED: u32 = 1000;
+/// Of these, so many a second are forgiven: requests that cross our choke are nobody's fault.
+pub const WASTE_FORGIVEN: u32 = 10;
 /// Requests that a peer is thought to keep when it does not say (BEP 10).
 pub const REQQ_UNTOLD: u32 = 250;
 /// The most requests of ours that wait at one peer, whatever it says.
@@ -81,5 +83,8 @@ pub const BACKOFF_MAX: Duration = Duration::from_secs(600);
 pub const TRIES_AN_HOUR: u32 = 3;
 /// A disk that was full is looked at again after this.
 pub const FULL_REST: Duration = Duration::from_secs(30);
+/// When a rate limit holds somebody up, nothing is let through before; then everybody has the
+/// same chance.
+pub const TURN: Duration = Duration::from_millis(10);
 /// The engine's heartbeat, while there is a link or an address.
 pub const TICK: Duration = Duration::from_secs(1);

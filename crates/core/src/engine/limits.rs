@@ -28,6 +28,14 @@ impl Limits {
         Self { down: bucket(rates.down, now), up: bucket(rates.up, now) }
     }
 
+    /// Whether there is a limit this way.
+    pub(super) fn holds(&self, way: Way) -> bool {
+        match way {
+            Way::Down => self.down.is_some(),
+            Way::Up => self.up.is_some(),
+        }
+    }
+
     fn way(&mut self, way: Way) -> Option<&mut Bucket> {
         match way {
             Way::Down => self.down.as_mut(),

@@ -349,6 +349,26 @@ impl Engine {
         }
     }
 
+    /// Lets through what the rate limits allow now. Not always the same torrent comes first, and
+    /// whoever is still held up says again until when.
+    fn give_out(&mut self, cx: &mut Turn<'_>) {
+        let mut order: Vec<TorrentId> = self.torrents.iter().map(|(id, _)| id).collect();
+        if order.is_empty() {
+            self.shared.ready_at = None;
+            return;
+        }
+        let start = self.shared.rng.index(order.len());
+        order.rotate_left(start);
+        self.shared.ready_at = None;
+        self.shared.in_turn = true;
+        for id in order {
+            if let Some(torrent) = self.torrents.get_mut(id) {
+                torrent.ready(&mut cx.with(&mut self.shared));
+            }
+        }
+        self.shared.in_turn = false;
+    }
+
     /// What every call ends with: links that were found wanting are closed, peers that may go on
     /// go on, torrents that are gone go, and the next heartbeat is set.
     fn conclude(&mut self, cx: &mut Turn<'_>) {
@@ -416,11 +436,7 @@ impl Machine for Engine {
             self.tick(cx);
         }
         if self.shared.ready_at.is_some_and(|at| at <= now) {
-            // Whoever the limits hold up says again until when.
-            self.shared.ready_at = None;
-            for (_, torrent) in self.torrents.iter_mut() {
-                torrent.ready(&mut cx.with(&mut self.shared));
-            }
+            self.give_out(cx);
         }
         self.conclude(cx);
     }

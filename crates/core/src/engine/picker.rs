@@ -166,9 +166,13 @@ impl Picker {
         self.copies[piece as usize]
     }
 
-    /// Whether some piece could be begun.
-    pub(super) fn any(&self) -> bool {
-        !self.candidates.is_empty()
+    /// Whether some piece could be begun that a connected peer has.
+    pub(super) fn any_here(&self) -> bool {
+        // The last of a ladder is its most common.
+        let common = |ladder: &Ladder| {
+            ladder.pieces.last().is_some_and(|&piece| self.copies[piece as usize] > 0)
+        };
+        (self.seeds > 0 && !self.candidates.is_empty()) || self.ladders.iter().any(common)
     }
 
     /// The piece that a peer which has `has` should begin. `first`: nothing is there yet, so any

@@ -9,9 +9,9 @@ use toubkal_wire::message::Message;
 
 use super::Config;
 use super::action::{Action, Notice};
-use super::bounds::{BAN, BANNED_MAX, STORING_BYTES_MAX};
+use super::bounds::{BAN, BANNED_MAX, STORING_BYTES_MAX, TURN};
 use super::event::{CloseReason, DialId, JobId, LinkId, TorrentId};
-use super::limits::Limits;
+use super::limits::{self, Limits, Way};
 use crate::base::{Key, Outbox, Rng, Slab, Time};
 
 /// The kind of thing that a job's key names.
@@ -54,6 +54,8 @@ pub(super) struct Shared {
     banned: BTreeMap<IpAddr, Time>,
     /// When the rate limits let something through again.
     pub(super) ready_at: Option<Time>,
+    /// What the rate limits let through is being given out, to everybody in turn.
+    pub(super) in_turn: bool,
     /// Requests were not sent because the store has too much to do.
     pub(super) held_up: bool,
     /// Every torrent may have something to ask for that it had not before.
@@ -75,6 +77,7 @@ impl Shared {
             jobs: Slab::new(),
             banned: BTreeMap::new(),
             ready_at: None,
+            in_turn: false,
             held_up: false,
             stir_all: false,
             closing: Vec::new(),
@@ -172,8 +175,25 @@ impl Cx<'_> {
         self.notify(Notice::Banned { torrent, remote });
     }
 
+    /// Takes bytes from the limits of all torrents and of one; false when they are not there, or
+    /// when somebody waits for them already: who comes by chance takes nothing from who waits.
+    pub(super) fn take(&mut self, way: Way, bytes: u32, own: &mut Limits) -> bool {
+        let limited = self.shared.limits.holds(way) || own.holds(way);
+        if limited && !self.shared.in_turn && self.shared.ready_at.is_some() {
+            return false;
+        }
+        match limits::take(self.now, way, bytes, &mut self.shared.limits, own) {
+            Ok(()) => true,
+            Err(ready) => {
+                self.wait_until(ready);
+                false
+            }
+        }
+    }
+
     /// Nothing more passes the rate limits until then.
     pub(super) fn wait_until(&mut self, ready: Time) {
+        let ready = ready.max(self.now.after(TURN));
         let at = &mut self.shared.ready_at;
         *at = Some(at.map_or(ready, |at| at.min(ready)));
     }

@@ -9,7 +9,7 @@ use super::super::bounds::{
     UNASKED_BYTES_MAX,
 };
 use super::super::event::{CloseReason, LinkId, Misbehaved, Payload};
-use super::super::limits::{self, Way};
+use super::super::limits::Way;
 use super::super::peer::{Peer, Request};
 use super::super::shared::{Cx, Task};
 use super::Torrent;
@@ -45,16 +45,8 @@ impl Torrent {
             }
             let Some((piece, index)) = self.choose(cx, link) else { return };
             let block = self.layout.block(piece, index);
-            let taken = limits::take(
-                cx.now,
-                Way::Down,
-                block.length,
-                &mut cx.shared.limits,
-                &mut self.limits,
-            );
-            if let Err(ready) = taken {
-                self.partials.unask(piece, index);
-                return cx.wait_until(ready);
+            if !cx.take(Way::Down, block.length, &mut self.limits) {
+                return self.partials.unask(piece, index);
             }
             let Some(peer) = self.peers.get_mut(&link) else { return };
             if peer.requests.is_empty() {
@@ -153,7 +145,7 @@ impl Torrent {
 
     /// The end game: everything is asked for, so ask more than one.
     fn choose_again(&mut self, link: LinkId) -> Option<(u32, u32)> {
-        if self.picker.any() {
+        if self.picker.any_here() {
             return None;
         }
         let peer = self.peers.get(&link)?;

@@ -12,7 +12,7 @@ use super::super::bounds::{
 };
 use super::super::choker::{self, Candidate};
 use super::super::event::{CloseReason, LinkId, Misbehaved, Served};
-use super::super::limits::{self, Way};
+use super::super::limits::Way;
 use super::super::peer::Peer;
 use super::super::shared::Cx;
 use super::super::spread::Spread;
@@ -63,15 +63,8 @@ impl Torrent {
         while (peer.serving.len() as u32) < peer.serves
             && let Some(&block) = peer.queue.front()
         {
-            let taken = limits::take(
-                cx.now,
-                Way::Up,
-                block.length,
-                &mut cx.shared.limits,
-                &mut self.limits,
-            );
-            if let Err(ready) = taken {
-                return cx.wait_until(ready);
+            if !cx.take(Way::Up, block.length, &mut self.limits) {
+                return;
             }
             peer.queue.pop_front();
             peer.serving.push((block, cx.now));

@@ -8,7 +8,9 @@ use toubkal_wire::extension::{self, Extensions};
 use toubkal_wire::handshake::Reserved;
 use toubkal_wire::message::Message;
 
-use super::super::bounds::{FLAPS_MAX, IDLE_TIME, KEEPALIVE_TIME, REDUNDANT_TIME, REQUESTS_KEPT};
+use super::super::bounds::{
+    FLAPS_MAX, IDLE_TIME, KEEPALIVE_TIME, REDUNDANT_TIME, REQUESTS_KEPT, WASTE_FORGIVEN,
+};
 use super::super::event::{CloseReason, DialError, DialId, LinkId, Misbehaved, PeerSource};
 use super::super::limits::Way;
 use super::super::peer::Peer;
@@ -116,7 +118,7 @@ impl Torrent {
         if let Some(address) = dialed {
             self.roster.reached(address);
         }
-        self.resolve_duplicate(cx, peer_id, dialed.is_some())?;
+        self.resolve_duplicate(cx, remote, peer_id, dialed.is_some())?;
         let source = dialed.map(|address| (address, self.roster.source(address)));
         let pieces = self.layout.pieces();
         let peer = Peer::new(remote, source, peer_id, reserved, pieces, cx.now);
@@ -127,17 +129,21 @@ impl Torrent {
     }
 
     /// Two links to the same peer: both sides must keep the same one. That is the one that the
-    /// side with the smaller peer id dialed; of two of the same direction, the older.
+    /// side with the smaller peer id dialed; of two of the same direction, the older. Whoever
+    /// comes from another address with a known peer id is not the same peer for sure: it puts
+    /// nobody out.
     fn resolve_duplicate(
         &mut self,
         cx: &mut Cx<'_>,
+        remote: SocketAddr,
         peer_id: [u8; 20],
         outgoing: bool,
     ) -> Result<(), CloseReason> {
         let same = |(_, peer): &(&LinkId, &Peer)| peer.peer_id == peer_id;
         let Some((&older, peer)) = self.peers.iter().find(same) else { return Ok(()) };
         let ours_wins = cx.shared.config.peer_id < peer_id;
-        if peer.outgoing == outgoing || outgoing != ours_wins {
+        let elsewhere = peer.remote.ip().to_canonical() != remote.ip().to_canonical();
+        if elsewhere || peer.outgoing == outgoing || outgoing != ours_wins {
             return Err(CloseReason::Duplicate);
         }
         cx.close(older, CloseReason::Duplicate);
@@ -272,6 +278,7 @@ impl Torrent {
         peer.down.tick();
         peer.up.tick();
         peer.pipeline.tick(peer.down.last());
+        peer.wasted_requests = peer.wasted_requests.saturating_sub(WASTE_FORGIVEN);
         if core::mem::take(&mut peer.flaps) > FLAPS_MAX {
             return cx.close(link, CloseReason::Misbehaved(Misbehaved::Flapping));
         }
