@@ -14,30 +14,36 @@ use toubkal_wire::message::Message;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A world with one torrent that runs, of which nothing is there.
-fn world(files: &[u64], mut priorities: Vec<Priority>) -> (World, TorrentId) {
-    priorities.resize(files.len(), Priority::Normal);
+fn world(files: &[u64], priorities: Vec<Priority>) -> (World, TorrentId) {
     let config = Config { peer_id: super::world::OURS, dials_max: 0, ..Config::default() };
     let mut world = World::with(1, config);
+    let torrent = add(&mut world, 1, files, priorities);
+    (world, torrent)
+}
+
+/// Adds a torrent of which nothing is there.
+fn add(world: &mut World, ticket: u64, files: &[u64], mut priorities: Vec<Priority>) -> TorrentId {
+    priorities.resize(files.len(), Priority::Normal);
     let layout = Layout::new(2 * BLOCK_BYTES, files.iter().map(|&length| (length, false)));
     let layout = Arc::new(layout.expect("a small torrent"));
-    world.layouts.insert(1, (layout.clone(), priorities.clone()));
-    let add = AddTorrent {
-        ticket: 1,
-        info_hash: [7; 20],
+    world.layouts.insert(ticket, (layout.clone(), priorities.clone()));
+    let known: Vec<TorrentId> = world.torrents.keys().copied().collect();
+    world.tell(Command::Add(AddTorrent {
+        ticket,
+        info_hash: [6 + ticket as u8; 20],
         layout: layout.clone(),
         private: false,
         priorities,
         sequential: false,
         adopt: false,
         rates: Rates::default(),
-    };
-    world.tell(Command::Add(add));
+    }));
     let job = *world.jobs.keys().next().expect("the folder is looked at");
     let files = std::vec![Found::Absent; files.len()];
     let worth = Bitset::new(layout.pieces());
     world.answer(job, Ok(Done::Opened { files, worth }));
-    let torrent = *world.torrents.keys().next().expect("one torrent");
-    (world, torrent)
+    let new = world.torrents.keys().find(|torrent| !known.contains(torrent));
+    *new.expect("one torrent more")
 }
 
 /// A seed that lets us ask.
@@ -108,6 +114,27 @@ fn a_piece_that_failed_does_not_wait_for_a_peer_that_chokes() {
     world.say(owner, Message::Choke);
     asked.into_iter().for_each(|block| world.say(owner, Message::Reject(block)));
     assert_eq!(take_asked(&mut world, free).len(), 2);
+}
+
+#[test]
+fn torrents_under_one_limit_all_get_a_share() {
+    let file = 400 * u64::from(BLOCK_BYTES);
+    let (mut world, first) = world(&[file], std::vec![]);
+    let second = add(&mut world, 2, &[file], std::vec![]);
+    world.tell(Command::Limit { torrent: None, rates: Rates { down: Some(200_000), up: None } });
+    let peers = [seed(&mut world, first, 1), seed(&mut world, second, 2)];
+    for _ in 0..2000 {
+        world.pass(SECOND / 100);
+        for peer in peers {
+            let asked = take_asked(&mut world, peer);
+            asked.into_iter().for_each(|block| world.give(peer, block));
+        }
+        write_all(&mut world);
+    }
+    let got = |torrent| world.engine.status(torrent).expect("it runs").downloaded;
+    let (first, second) = (got(first), got(second));
+    assert!((3_500_000..=4_100_000).contains(&(first + second)), "{first} and {second}");
+    assert!(first * 2 > second && second * 2 > first, "{first} and {second}");
 }
 
 #[test]
