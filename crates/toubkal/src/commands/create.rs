@@ -56,15 +56,16 @@ pub(crate) struct CreateArgs {
     json: bool,
 }
 
-/// Reads a length of pieces.
+/// Reads a length of pieces. Only powers of two make sense, so `32k` is read as 32 KiB.
 fn parse_piece_length(text: &str) -> Result<u32, String> {
-    let bytes = units::parse_size(text)?;
-    match u32::try_from(bytes) {
-        Ok(length) if length.is_power_of_two() && (16 << 10..=256 << 20).contains(&length) => {
-            Ok(length)
-        }
-        _ => Err("a piece length is a power of two from 16KiB to 256MiB".into()),
-    }
+    let good = |bytes: u64| {
+        let length = u32::try_from(bytes).ok()?;
+        let fits = length.is_power_of_two() && (16 << 10..=256 << 20).contains(&length);
+        fits.then_some(length)
+    };
+    let binary = || units::parse_size(&format!("{text}iB")).ok();
+    let length = good(units::parse_size(text)?).or_else(|| binary().and_then(good));
+    length.ok_or_else(|| "a piece length is a power of two from 16KiB to 256MiB".into())
 }
 
 /// Checks what is plain to see of an address.
@@ -209,4 +210,21 @@ fn tell(args: &CreateArgs, created: &Created, screen: &mut Screen) -> Result<Exi
     screen.say(&format!("{output}: {size} in {files}, {pieces} of {length}"));
     screen.print(&format!("{hash}\n"))?;
     Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn piece_lengths_are_powers_of_two_however_they_are_written() {
+        for (text, length) in
+            [("16384", 16_384), ("32k", 32_768), ("4M", 4 << 20), ("1MiB", 1 << 20)]
+        {
+            assert_eq!(parse_piece_length(text), Ok(length), "{text}");
+        }
+        for text in ["0", "1000", "33k", "8k", "512M", "k", "", "-1", "1e9"] {
+            assert!(parse_piece_length(text).is_err(), "{text}");
+        }
+    }
 }

@@ -100,7 +100,7 @@ fn table(metainfo: &Metainfo, report: &Report) -> String {
     let good = text::grouped(u64::from(report.good.ones()));
     let pieces = text::count(u64::from(report.good.len()), "piece", "pieces");
     let bad = text::grouped(faults.len() as u64);
-    out.push_str(&format!("{name}: {bad} of {files} not good; {good} of {pieces} are good\n"));
+    out.push_str(&format!("{name}: {bad} of {files} not good, {good} of {pieces} good\n"));
     out
 }
 

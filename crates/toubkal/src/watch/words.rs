@@ -60,7 +60,7 @@ pub(super) fn not_complete(job: &Job) -> Failure {
     let have = text::grouped(u64::from(job.status.have));
     let pieces = text::count(u64::from(job.status.pieces), "piece", "pieces");
     let dir = job.dir.display();
-    let mut cause = format!("{have} of {pieces} are good");
+    let mut cause = format!("{have} of {pieces} good");
     // Files that lie there under the names that the torrent gives them are not found.
     let renamed = |oddity: &&Oddity| matches!(oddity, Oddity::Name { .. } | Oddity::Paths { .. });
     if let Some(renamed) = job.metainfo.oddities.iter().find(renamed) {
