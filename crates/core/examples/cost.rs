@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use toubkal_core::base::{Bitset, Machine as _, Outbox, Rng, Time};
 use toubkal_core::engine::{
     Action, AddTorrent, Command, Config, Done, Engine, Event, Found, JobId, LinkEvent, LinkId,
-    Notice, Payload, Rates, TorrentId,
+    Notice, Opened, Payload, Rates, TorrentId,
 };
 use toubkal_wire::handshake::Reserved;
 use toubkal_wire::layout::{BLOCK_BYTES, Block, Layout};
@@ -56,7 +56,9 @@ impl Driver {
                 Action::Verify { job, .. } => jobs.push_back((job, Done::Good)),
                 Action::Open { job, .. } => {
                     let worth = Bitset::new(0);
-                    jobs.push_back((job, Done::Opened { files: vec![Found::Absent], worth }));
+                    let files = vec![Found::Absent];
+                    let opened = Opened { files, changed: worth.clone(), worth };
+                    jobs.push_back((job, Done::Opened(opened.into())));
                 }
                 Action::Finish { job, .. } => jobs.push_back((job, Done::Ready)),
                 Action::Notify(Notice::Added { torrent: id, .. }) => *torrent = Some(id),
@@ -127,6 +129,7 @@ fn add(driver: &mut Driver, layout: &Arc<Layout>) {
         sequential: false,
         adopt: false,
         rates: Rates::default(),
+        memory: None,
     };
     driver.tell(Command::Add(add).into());
     driver.answer_all();

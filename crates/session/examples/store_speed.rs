@@ -97,7 +97,7 @@ fn download(dir: &Path, size: u64, files: u64, workers: usize, block: &[u8]) -> 
         torrent: TORRENT,
         wanted: vec![true; files as usize].into(),
     });
-    assert!(matches!(replies.recv(), Ok(Reply::Job { result: Ok(Done::Opened { .. }), .. })));
+    assert!(matches!(replies.recv(), Ok(Reply::Job { result: Ok(Done::Opened(_)), .. })));
     send(&store, &replies, &layout, block);
     let start = Instant::now();
     for file in 0..files {

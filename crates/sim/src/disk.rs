@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use toubkal_core::base::Bitset;
-use toubkal_core::engine::{Done, Found};
+use toubkal_core::engine::{Done, Found, Opened};
 use toubkal_wire::layout::{Block, Layout};
 
 /// What the bytes of a block are: 0 is right, any other number is a lie of its own.
@@ -53,7 +53,8 @@ impl Disk {
             (false, true) => Found::Part,
             (false, false) => found,
         };
-        Done::Opened { files: self.layout.files().iter().map(|f| of(f.pad)).collect(), worth }
+        let files = self.layout.files().iter().map(|f| of(f.pad)).collect();
+        Done::Opened(Opened { files, worth, changed: Bitset::full(pieces) }.into())
     }
 
     pub(crate) fn verify(&self, piece: u32) -> Done {

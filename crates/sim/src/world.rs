@@ -281,6 +281,7 @@ impl World {
             sequential: self.hosts[host].setup.sequential,
             adopt: false,
             rates: toubkal_core::engine::Rates::default(),
+            memory: None,
         };
         self.tell(host, Command::Add(add).into());
         // What a tracker would tell: all that are there, ourselves included.
@@ -364,7 +365,10 @@ impl World {
                 let size = self.layout.piece_size(piece);
                 self.start(host, job, Work::Digest(piece), size);
             }
-            Action::Reclaim { job, .. } | Action::Finish { job, .. } | Action::Sync { job, .. } => {
+            Action::Reclaim { job, .. }
+            | Action::Finish { job, .. }
+            | Action::Sync { job, .. }
+            | Action::Record { job, .. } => {
                 self.start(host, job, Work::Nothing, 0);
             }
             Action::Release { .. } => {}

@@ -7,6 +7,7 @@ use core::net::SocketAddr;
 use toubkal_wire::layout::Block;
 use toubkal_wire::message::Message;
 
+use super::durable::Record;
 use super::event::{CloseReason, DialId, JobId, LinkId, Payload, TorrentId};
 
 /// A thing to do. Jobs of one piece are done in the order they were given.
@@ -136,6 +137,17 @@ pub enum Action {
         /// Whose.
         torrent: TorrentId,
     },
+    /// Remember this, in place of what was remembered before. Records of one torrent are kept in
+    /// the order they were given; a later one may survive a power cut only if the earlier did.
+    /// Answered when it would survive the end of the program.
+    Record {
+        /// The name of the job.
+        job: JobId,
+        /// Whose.
+        torrent: TorrentId,
+        /// What.
+        record: Arc<Record>,
+    },
     /// No more jobs will come for this torrent: close its files.
     Release {
         /// Whose.
@@ -204,6 +216,14 @@ pub enum Notice {
     },
     /// The torrent stopped because of its folder or disk. Nothing that was verified is lost.
     Failed {
+        /// Whose.
+        torrent: TorrentId,
+        /// Why.
+        error: StoreError,
+    },
+    /// What is held of the torrent could not be recorded. It is tried again; if the program ended
+    /// before that succeeds, some pieces would have to be checked anew.
+    Unrecorded {
         /// Whose.
         torrent: TorrentId,
         /// Why.

@@ -10,6 +10,7 @@ use toubkal_wire::layout::{Block, Layout};
 use toubkal_wire::message::{Message, MessageError};
 
 use super::action::StoreError;
+use super::durable::Memory;
 use crate::base::{Bitset, Key};
 
 /// The kind of thing that a [`TorrentId`] names.
@@ -110,12 +111,7 @@ pub enum Served {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Done {
     /// Answer to `Open`: what lies in the folder.
-    Opened {
-        /// One for each file of the torrent.
-        files: Vec<Found>,
-        /// Pieces of which every byte may be there: the only ones worth a check.
-        worth: Bitset,
-    },
+    Opened(Box<Opened>),
     /// Answer to `Store`: the block is written (to the system, not yet to the disk).
     Stored,
     /// Answer to `Verify`: the piece has the right hash.
@@ -124,8 +120,21 @@ pub enum Done {
     Bad(Vec<[u8; 20]>),
     /// Answer to `Digest`: a SHA-1 for each block of the piece.
     Digests(Vec<[u8; 20]>),
-    /// Answer to `Reclaim`, `Finish` and `Sync`.
+    /// Answer to `Reclaim`, `Finish`, `Sync` and `Record`.
     Ready,
+}
+
+/// What lies in the folder of a torrent.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// One for each file of the torrent.
+    pub files: Vec<Found>,
+    /// Pieces of which every byte may be there: the only ones worth a check.
+    pub worth: Bitset,
+    /// Pieces with bytes in files that may have been changed by others since the last record
+    /// (another length, another time of change, or nobody knows): what is remembered of these
+    /// pieces does not count.
+    pub changed: Bitset,
 }
 
 /// What lies where a file of the torrent belongs.
@@ -232,6 +241,8 @@ pub enum Command {
     Start(TorrentId),
     /// Stop a torrent, keep it.
     Stop(TorrentId),
+    /// Check everything that lies in the folder, whatever is remembered.
+    Check(TorrentId),
     /// Change rates: of one torrent, or of all together.
     Limit {
         /// `None`: all torrents together.
@@ -267,6 +278,9 @@ pub struct AddTorrent {
     pub adopt: bool,
     /// Rates of this torrent.
     pub rates: Rates,
+    /// What is known of it from an earlier life. Of no use when its sets are not as long as the
+    /// torrent has pieces.
+    pub memory: Option<Memory>,
 }
 
 /// Bytes a second; `None` is no limit.

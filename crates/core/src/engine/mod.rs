@@ -13,6 +13,7 @@ mod action;
 mod blame;
 pub mod bounds;
 mod choker;
+mod durable;
 mod event;
 mod limits;
 mod meter;
@@ -29,6 +30,7 @@ mod tests;
 mod torrent;
 
 pub use action::*;
+pub use durable::{Memory, Record, Totals};
 pub use event::*;
 pub use status::*;
 
@@ -282,6 +284,7 @@ impl Engine {
         let (Command::Remove(id)
         | Command::Start(id)
         | Command::Stop(id)
+        | Command::Check(id)
         | Command::Prioritise(id, _)
         | Command::Sequential(id, _)
         | Command::Limit { torrent: Some(id), .. }) = command
@@ -298,6 +301,8 @@ impl Engine {
             Command::Start(_) if self.ending => {}
             Command::Start(_) => torrent.start(cx),
             Command::Stop(_) => torrent.stop(cx),
+            Command::Check(_) if self.ending => {}
+            Command::Check(_) => torrent.check_anew(cx),
             Command::Prioritise(_, priorities) => torrent.prioritise(cx, priorities),
             Command::Sequential(_, sequential) => torrent.sequential(sequential),
             Command::Limit { rates, .. } => torrent.limit(cx, rates),

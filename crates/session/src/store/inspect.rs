@@ -25,7 +25,7 @@ impl Inspection {
         let handles = Arc::new(Handles::new());
         let disk = Disk::new(TorrentId::new(0, 0), Arc::clone(files), handles);
         match disk.inspect().map_err(|error| error.kind)? {
-            Done::Opened { files: found, worth } => Ok(Self { disk, found, worth }),
+            Done::Opened(opened) => Ok(Self { disk, found: opened.files, worth: opened.worth }),
             _ => Err(StoreErrorKind::Missing),
         }
     }

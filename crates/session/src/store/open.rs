@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use toubkal_core::base::Bitset;
-use toubkal_core::engine::{Done, Found, StoreErrorKind};
+use toubkal_core::engine::{Done, Found, Opened, StoreErrorKind};
 use toubkal_wire::layout::Span;
 
 use super::disk::{Disk, Place, Result2, State, fault};
@@ -66,7 +66,8 @@ impl Disk {
         }
         let edges = self.settle_edges(state)?;
         let worth = self.worth(state, edges.as_ref())?;
-        Ok(Done::Opened { files: found, worth })
+        let changed = Bitset::full(worth.len());
+        Ok(Done::Opened(Opened { files: found, worth, changed }.into()))
     }
 
     fn find_home(&self, state: &mut State) -> Result<Option<Folder>> {

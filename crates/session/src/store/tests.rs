@@ -104,7 +104,7 @@ impl Bench {
         let job = self.job();
         self.store.submit(Task::Open { job, torrent: TORRENT, wanted: wanted.into() });
         match self.answer()? {
-            Done::Opened { files, worth } => Ok((files, worth)),
+            Done::Opened(opened) => Ok((opened.files, opened.worth)),
             other => panic!("{other:?}"),
         }
     }

@@ -75,7 +75,8 @@ impl World {
             }
             Action::Reclaim { job, torrent, .. }
             | Action::Finish { job, torrent, .. }
-            | Action::Sync { job, torrent } => self.judge_job(job, torrent, Work::Other),
+            | Action::Sync { job, torrent }
+            | Action::Record { job, torrent, .. } => self.judge_job(job, torrent, Work::Other),
             Action::Release { torrent } => _ = self.torrent(torrent),
             Action::Notify(notice) => self.judge_notice(&notice),
         }

@@ -37,11 +37,13 @@ fn add(world: &mut World, ticket: u64, files: &[u64], mut priorities: Vec<Priori
         sequential: false,
         adopt: false,
         rates: Rates::default(),
+        memory: None,
     }));
     let job = *world.jobs.keys().next().expect("the folder is looked at");
     let files = std::vec![Found::Absent; files.len()];
     let worth = Bitset::new(layout.pieces());
-    world.answer(job, Ok(Done::Opened { files, worth }));
+    let changed = Bitset::full(layout.pieces());
+    world.answer(job, Ok(Done::Opened(Opened { files, worth, changed }.into())));
     let new = world.torrents.keys().find(|torrent| !known.contains(torrent));
     *new.expect("one torrent more")
 }

@@ -263,7 +263,8 @@ impl World {
                 worth.set(piece);
             }
         }
-        Done::Opened { files, worth }
+        let changed = crate::base::Bitset::full(layout.pieces());
+        Done::Opened(Opened { files, worth, changed }.into())
     }
 
     fn note(&mut self, line: impl Fn() -> std::string::String) {

@@ -7,7 +7,7 @@ use toubkal_wire::layout::Layout;
 
 use super::super::action::{Action, Notice, StoreError, StoreErrorKind};
 use super::super::bounds::{CHECK_BYTES_MAX, CHECKS_MAX, FINISHES_MAX};
-use super::super::event::{CloseReason, Done, Found, Misbehaved, Priority};
+use super::super::event::{CloseReason, Done, Found, Misbehaved, Opened, Priority};
 use super::super::partial::Origin;
 use super::super::shared::{Cx, Task};
 use super::{Phase, Torrent, each};
@@ -126,7 +126,7 @@ impl Torrent {
             return self.settle(cx);
         }
         match (task, result) {
-            (Task::Open, Ok(Done::Opened { files, worth })) => self.opened(cx, &files, worth),
+            (Task::Open, Ok(Done::Opened(opened))) => self.opened(cx, *opened),
             (Task::Check { piece }, Ok(Done::Good)) => self.checked(cx, piece, true),
             (Task::Check { piece }, Ok(Done::Bad(_))) => self.checked(cx, piece, false),
             (Task::Store { piece, index, .. }, Ok(Done::Stored)) => self.stored(cx, piece, index),
@@ -146,8 +146,9 @@ impl Torrent {
         }
     }
 
-    fn opened(&mut self, cx: &mut Cx<'_>, found: &[Found], worth: Bitset) {
-        for (file, &found) in self.files.states.iter_mut().zip(found) {
+    fn opened(&mut self, cx: &mut Cx<'_>, opened: Opened) {
+        let Opened { files: found, worth, .. } = opened;
+        for (file, found) in self.files.states.iter_mut().zip(found) {
             file.found = found;
         }
         let layout = &self.layout;

@@ -181,6 +181,20 @@ impl Torrent {
         self.wind_down(cx, None);
     }
 
+    /// Looks at everything anew, whatever is remembered.
+    pub(super) fn check_anew(&mut self, cx: &mut Cx<'_>) {
+        if self.next == Next::Remove {
+            return;
+        }
+        match self.phase {
+            Phase::Stopped(_) => self.start(cx),
+            _ => {
+                self.wind_down(cx, None);
+                self.next = Next::Start;
+            }
+        }
+    }
+
     /// Stops and wants to be forgotten.
     pub(super) fn remove(&mut self, cx: &mut Cx<'_>) {
         self.stop(cx);

@@ -96,6 +96,7 @@ impl Brain {
             sequential: add.sequential,
             adopt: add.adopt,
             rates: add.rates,
+            memory: None,
         };
         self.command(now, Command::Add(torrent));
         Ok(())
