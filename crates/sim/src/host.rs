@@ -5,15 +5,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use toubkal_core::base::{Rng, Slab, Time};
+use toubkal_core::base::{Slab, Time};
 use toubkal_core::engine::{
-    Engine, JobId, LinkId, LinkKind, Notice, Payload, Priority, Rates, Terms, TorrentId,
+    Engine, Event, JobId, LinkId, LinkKind, Notice, Payload, Priority, Rates, Terms, TorrentId,
 };
 use toubkal_core::link::Link;
+use toubkal_wire::handshake::Greeting;
 use toubkal_wire::layout::Layout;
 
+use crate::chance::Chance;
 use crate::disk::{Disk, Tag};
-use crate::network::Uplink;
+use crate::lane::Lane;
+use crate::manners::Manners;
+use crate::network::{Item, Outgoing, Uplink};
 
 /// What a host is like.
 #[derive(Clone, Debug)]
@@ -30,6 +34,10 @@ pub struct Setup {
     pub rates: Rates,
     /// Upload slots of its engine.
     pub slots: u32,
+    /// The most connections of its engine.
+    pub links: u32,
+    /// How many others it hears of when it comes, chosen by chance; all when there are no more.
+    pub known: usize,
     /// When it comes.
     pub joins: Duration,
     /// Pieces in order.
@@ -38,30 +46,6 @@ pub struct Setup {
     pub priorities: Vec<Priority>,
     /// How it behaves.
     pub manners: Manners,
-}
-
-/// How a host behaves towards others.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Manners {
-    /// As the engine does.
-    #[default]
-    Honest,
-    /// One block in so many that it sends is wrong.
-    Corrupts(u64),
-    /// It takes requests and never sends a block.
-    Silent,
-    /// It unchokes, and rejects every request.
-    Rejects,
-    /// It does not speak the Fast extension.
-    Plain,
-    /// It uploads to nobody.
-    Takes,
-    /// It chokes and unchokes with every block that it sends.
-    Flaps,
-    /// It asks for three blocks more, any at all, with every message.
-    Floods,
-    /// It says that it has everything, and has not.
-    Boasts,
 }
 
 impl Default for Setup {
@@ -73,6 +57,8 @@ impl Default for Setup {
             latency: Duration::from_millis(20),
             rates: Rates::default(),
             slots: 4,
+            links: 200,
+            known: usize::MAX,
             joins: Duration::ZERO,
             sequential: false,
             priorities: Vec::new(),
@@ -82,21 +68,53 @@ impl Default for Setup {
 }
 
 /// One end of a connection.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct End {
     pub(crate) host: usize,
     pub(crate) link: LinkId,
 }
 
+/// A connection, as one of its ends sees it.
 #[derive(Debug)]
 pub(crate) struct SimLink {
-    pub(crate) peer: Option<End>,
+    /// The other end.
+    pub(crate) peer: End,
     pub(crate) codec: Link,
     /// Bytes that came and do not make a message yet.
     pub(crate) inbox: Vec<u8>,
-    pub(crate) outgoing: bool,
+    /// What is on its way here, in order.
+    pub(crate) coming: Lane<Coming>,
+    /// What waits for the line.
+    pub(crate) outgoing: Outgoing,
+    /// It has a turn at the line.
+    pub(crate) queued: bool,
+    pub(crate) dialed: bool,
     pub(crate) torrent: Option<TorrentId>,
-    pub(crate) greeting: Option<toubkal_wire::handshake::Greeting>,
+    pub(crate) greeting: Option<Greeting>,
+}
+
+/// What comes in on a link.
+#[derive(Debug)]
+pub(crate) enum Coming {
+    Item(Item),
+    /// The other end closed.
+    Hangup,
+}
+
+impl SimLink {
+    pub(crate) fn new(peer: End, dialed: bool) -> Self {
+        Self {
+            peer,
+            codec: Link::new(),
+            inbox: Vec::new(),
+            coming: Lane::default(),
+            outgoing: Outgoing::default(),
+            queued: false,
+            dialed,
+            torrent: None,
+            greeting: None,
+        }
+    }
 }
 
 /// A machine in the world.
@@ -112,12 +130,14 @@ pub(crate) struct Host {
     pub(crate) downlink_free: Time,
     pub(crate) disk: Disk,
     pub(crate) disk_free: Time,
-    pub(crate) payloads: BTreeMap<u32, Tag>,
-    pub(crate) next_payload: u32,
+    pub(crate) payloads: Payloads,
     pub(crate) jobs: BTreeMap<JobId, ()>,
+    /// What the engine is to hear.
+    pub(crate) facts: Lane<Event>,
     pub(crate) wake_at: Option<Time>,
     pub(crate) notices: Vec<(Time, Notice)>,
-    pub(crate) rng: Rng,
+    pub(crate) completed: Option<Time>,
+    pub(crate) chance: Chance,
     pub(crate) gone: bool,
     /// Requests that it rejected because of its manners.
     pub(crate) refused: u64,
@@ -129,7 +149,7 @@ impl Host {
         address: SocketAddr,
         engine: Engine,
         layout: &Arc<Layout>,
-        rng: Rng,
+        chance: Chance,
     ) -> Self {
         Self {
             disk: Disk::new(layout.clone(), setup.seed),
@@ -142,33 +162,50 @@ impl Host {
             uplink: Uplink::default(),
             downlink_free: Time::START,
             disk_free: Time::START,
-            payloads: BTreeMap::new(),
-            next_payload: 0,
+            payloads: Payloads::default(),
             jobs: BTreeMap::new(),
+            facts: Lane::default(),
             wake_at: None,
             notices: Vec::new(),
-            rng,
+            completed: None,
+            chance,
             gone: false,
             refused: 0,
         }
     }
 
-    /// Keeps a body under a new name.
+    /// Whether nothing more is expected of it.
+    pub(crate) fn is_through(&self) -> bool {
+        self.gone || self.completed.is_some()
+    }
+}
+
+/// The bodies of blocks that were received and are not stored yet.
+#[derive(Debug, Default)]
+pub(crate) struct Payloads {
+    bodies: Vec<Option<Tag>>,
+    free: Vec<u32>,
+}
+
+impl Payloads {
+    /// Keeps a body under a name.
     pub(crate) fn hold(&mut self, tag: Tag) -> Payload {
-        let name = self.next_payload;
-        self.next_payload += 1;
-        self.payloads.insert(name, tag);
+        let name = self.free.pop().unwrap_or_else(|| {
+            self.bodies.push(None);
+            self.bodies.len() as u32 - 1
+        });
+        self.bodies[name as usize] = Some(tag);
         Payload(name)
     }
 
     /// Takes a body back. Each is taken exactly once.
     pub(crate) fn release(&mut self, payload: &Payload) -> Tag {
-        self.payloads.remove(&payload.0).expect("the engine returns a payload once")
+        let body = self.bodies.get_mut(payload.0 as usize).and_then(Option::take);
+        self.free.push(payload.0);
+        body.expect("the engine returns a payload once")
     }
 
-    /// When it was done, if it is.
-    pub(crate) fn completed_at(&self) -> Option<Time> {
-        let done = |(_, notice): &&(Time, Notice)| matches!(notice, Notice::Completed { .. });
-        self.notices.iter().find(done).map(|(at, _)| *at)
+    pub(crate) fn is_empty(&self) -> bool {
+        self.free.len() == self.bodies.len()
     }
 }

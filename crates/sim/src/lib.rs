@@ -7,12 +7,19 @@
 //! run.
 #![forbid(unsafe_code)]
 
+mod chance;
 mod disk;
+mod hands;
 mod host;
+mod lane;
+mod manners;
 mod network;
-mod streams;
+mod queue;
+mod stream;
 mod world;
 
+pub use chance::Chance;
 pub use disk::Tag;
-pub use host::{Manners, Setup};
+pub use host::Setup;
+pub use manners::Manners;
 pub use world::{Report, World};

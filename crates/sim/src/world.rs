@@ -1,23 +1,22 @@
 //! The world: one queue of deliveries, one clock that jumps, hosts that know only each other.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use toubkal_core::base::{Machine as _, Outbox, Rng, Time};
+use toubkal_core::base::{Bitset, Machine as _, Outbox, Time};
 use toubkal_core::engine::{
-    Action, AddTorrent, CloseReason, Command, Config, DialError, DialId, Done, Engine, Event,
-    JobId, LinkEvent, LinkId, Notice, PeerSource, Priority, Served, Status,
+    Action, AddTorrent, Command, Config, Done, Engine, Event, JobId, Notice, PeerSource, Priority,
+    Rates, Status,
 };
-use toubkal_core::link::Link;
-use toubkal_wire::handshake::{Greeting, Reserved};
 use toubkal_wire::layout::{Block, Layout};
-use toubkal_wire::message::{self, Message};
 
+use crate::chance::Chance;
 use crate::disk::Tag;
-use crate::host::{End, Host, Manners, Setup, SimLink};
-use crate::network::{Item, time_for};
+use crate::host::{Host, Setup};
+use crate::manners::Manners;
+use crate::network::time_for;
+use crate::queue::{Delivery, Queue};
 
 /// Bytes a second that a simulated disk takes.
 const DISK_RATE: u64 = 400_000_000;
@@ -26,67 +25,22 @@ const INFO_HASH: [u8; 20] = [7; 20];
 /// A swarm of one torrent in virtual time.
 #[derive(Debug)]
 pub struct World {
-    now: Time,
-    queue: BTreeMap<(Time, u64), Delivery>,
-    sequence: u64,
+    pub(crate) now: Time,
+    queue: Queue,
     pub(crate) hosts: Vec<Host>,
-    layout: Arc<Layout>,
+    pub(crate) layout: Arc<Layout>,
+    /// Empty between two calls; kept for its memory.
     out: Outbox<Action>,
-    rng: Rng,
+    /// Buffers of words that have arrived.
+    pub(crate) spare: Vec<Vec<u8>>,
+    chance: Chance,
     events: u64,
-}
-
-#[derive(Debug)]
-enum Delivery {
-    Join {
-        host: usize,
-    },
-    Leave {
-        host: usize,
-    },
-    Wake {
-        host: usize,
-    },
-    /// A connection comes about.
-    Connect {
-        from: usize,
-        dial: DialId,
-        to: SocketAddr,
-    },
-    /// The host's line is free for the next item.
-    Line {
-        host: usize,
-        sent: Option<(LinkId, Block)>,
-    },
-    Arrive {
-        host: usize,
-        link: LinkId,
-        item: Item,
-    },
-    /// The other end closed.
-    Hangup {
-        host: usize,
-        link: LinkId,
-    },
-    Job {
-        host: usize,
-        job: JobId,
-        work: Work,
-    },
-    Hear {
-        host: usize,
-        peers: Vec<SocketAddr>,
-    },
-    /// What follows from an action of the host itself.
-    Echo {
-        host: usize,
-        link: LinkId,
-        event: LinkEvent,
-    },
+    /// Hosts of which something is expected still.
+    waiting: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Work {
+pub(crate) enum Work {
     Open,
     Write(Block, Tag),
     Verify(u32),
@@ -111,30 +65,45 @@ impl World {
     /// An empty world for a torrent of this shape.
     #[must_use]
     pub fn new(seed: u64, layout: Layout) -> Self {
+        Self::with_chance(Chance::from_seed(seed), layout)
+    }
+
+    /// An empty world that draws from here.
+    #[must_use]
+    pub fn with_chance(chance: Chance, layout: Layout) -> Self {
         Self {
             now: Time::START,
-            queue: BTreeMap::new(),
-            sequence: 0,
+            queue: Queue::default(),
             hosts: Vec::new(),
             layout: Arc::new(layout),
             out: Outbox::new(),
-            rng: Rng::from_number(seed),
+            spare: Vec::new(),
+            chance,
             events: 0,
+            waiting: 0,
         }
     }
 
-    /// Adds a host; it joins the swarm at its time and hears then of all the others.
+    /// Adds a host; it joins the swarm at its time and hears then of others.
     pub fn host(&mut self, setup: Setup) -> usize {
         let number = self.hosts.len();
-        let rng = self.rng.fork_indexed("host", number as u64);
+        let chance = self.chance.fork_indexed("host", number as u64);
         let mut peer_id = *b"-TK0100-000000000000";
-        rng.fork("peer id").fill(&mut peer_id[8..]);
+        chance.rng().fork("peer id").fill(&mut peer_id[8..]);
         let address = SocketAddr::from(([10, 0, (number >> 8) as u8, number as u8], 6881));
         let slots = if setup.manners == Manners::Takes { 0 } else { setup.slots };
-        let config = Config { peer_id, port: 6881, slots, rates: setup.rates, ..Config::default() };
-        let engine = Engine::new(config, &rng.fork("engine"));
+        let config = Config {
+            peer_id,
+            port: 6881,
+            slots,
+            links_max: setup.links,
+            rates: setup.rates,
+            ..Config::default()
+        };
+        let engine = Engine::new(config, &chance.rng().fork("engine"));
         let joins = Time::START.after(setup.joins);
-        self.hosts.push(Host::new(setup, address, engine, &self.layout, rng));
+        self.hosts.push(Host::new(setup, address, engine, &self.layout, chance));
+        self.waiting += 1;
         self.at(joins, Delivery::Join { host: number });
         number
     }
@@ -162,7 +131,7 @@ impl World {
         let host = &self.hosts[host];
         let since = |at: Time| at.since(Time::START);
         Report {
-            completed: host.completed_at().map(since),
+            completed: host.completed.map(since),
             status: host.torrent.and_then(|torrent| host.engine.status(torrent)),
             notices: host.notices.iter().map(|(at, n)| (since(*at), n.clone())).collect(),
             refused: host.refused,
@@ -176,9 +145,7 @@ impl World {
         for &host in hosts {
             let host = &self.hosts[host];
             let have = host.torrent.and_then(|torrent| host.engine.have(torrent));
-            have.into_iter()
-                .flat_map(toubkal_core::base::Bitset::iter)
-                .for_each(|piece| copies[piece as usize] += 1);
+            have.into_iter().flat_map(Bitset::iter).for_each(|piece| copies[piece as usize] += 1);
         }
         copies
     }
@@ -192,7 +159,7 @@ impl World {
     /// Runs until every host has everything, or until `limit`. Says whether all have.
     pub fn run(&mut self, limit: Duration) -> bool {
         let limit = Time::START.after(limit);
-        while !self.all_done() {
+        while self.waiting > 0 {
             if !self.step(limit) {
                 return false;
             }
@@ -209,17 +176,9 @@ impl World {
         self.check();
     }
 
-    fn all_done(&self) -> bool {
-        self.hosts.iter().all(|host| host.gone || host.completed_at().is_some())
-    }
-
     /// One delivery; false when there is none before the limit.
     fn step(&mut self, limit: Time) -> bool {
-        let Some(entry) = self.queue.first_entry() else { return false };
-        if entry.key().0 > limit {
-            return false;
-        }
-        let ((at, _), delivery) = entry.remove_entry();
+        let Some((at, delivery)) = self.queue.pop(limit) else { return false };
         assert!(at >= self.now, "time goes on");
         self.now = at;
         self.events += 1;
@@ -241,12 +200,11 @@ impl World {
         }
     }
 
-    fn at(&mut self, time: Time, delivery: Delivery) {
-        self.sequence += 1;
-        self.queue.insert((time, self.sequence), delivery);
+    pub(crate) fn at(&mut self, time: Time, delivery: Delivery) {
+        self.queue.push(time, delivery);
     }
 
-    fn after(&mut self, wait: Duration, delivery: Delivery) {
+    pub(crate) fn after(&mut self, wait: Duration, delivery: Delivery) {
         self.at(self.now.after(wait), delivery);
     }
 
@@ -257,13 +215,12 @@ impl World {
             Delivery::Wake { host } => self.wake(host),
             Delivery::Connect { from, dial, to } => self.connect(from, dial, to),
             Delivery::Line { host, sent } => self.line(host, sent),
-            Delivery::Arrive { host, link, item } => self.arrive(host, link, &item),
-            Delivery::Hangup { host, link } => self.hangup(host, link, CloseReason::ByPeer),
+            Delivery::Arrive { host, link } => self.arrive(host, link),
             Delivery::Job { host, job, work } => self.work(host, job, work),
-            Delivery::Echo { host, link, event } => self.tell_link(host, link, event),
+            Delivery::Fact { host } => self.hear_facts(host),
             Delivery::Hear { host, peers } => {
                 if let Some(torrent) = self.hosts[host].torrent {
-                    self.tell(host, Event::Peers(torrent, PeerSource::Tracker, peers));
+                    self.tell(host, Event::Peers(torrent, PeerSource::Tracker, peers.into()));
                 }
             }
         }
@@ -280,22 +237,44 @@ impl World {
             priorities,
             sequential: self.hosts[host].setup.sequential,
             adopt: false,
-            rates: toubkal_core::engine::Rates::default(),
+            rates: Rates::default(),
             memory: None,
         };
         self.tell(host, Command::Add(add).into());
-        // What a tracker would tell: all that are there, ourselves included.
+        // What a tracker would tell: some that are there, ourselves included.
         let there = |other: &&Host| other.torrent.is_some() && !other.gone;
-        let peers: Vec<_> = self.hosts.iter().filter(there).map(|other| other.address).collect();
-        self.after(Duration::from_millis(50), Delivery::Hear { host, peers });
+        let mut peers: Vec<SocketAddr> =
+            self.hosts.iter().filter(there).map(|other| other.address).collect();
+        let machine = &mut self.hosts[host];
+        if peers.len() > machine.setup.known {
+            machine.chance.shuffle(&mut peers);
+            peers.truncate(machine.setup.known);
+        }
+        self.after(Duration::from_millis(50), Delivery::Hear { host, peers: peers.into() });
     }
 
     fn leave(&mut self, host: usize) {
-        self.hosts[host].gone = true;
-        let links: Vec<LinkId> = self.hosts[host].links.iter().map(|(link, _)| link).collect();
+        let machine = &mut self.hosts[host];
+        self.waiting -= usize::from(!machine.is_through());
+        machine.gone = true;
+        let links: Vec<_> = machine.links.iter().map(|(link, _)| link).collect();
         for link in links {
             self.drop_link(host, link);
         }
+    }
+
+    /// Keeps what an engine has to say.
+    pub(crate) fn note(&mut self, host: usize, notice: Notice) {
+        let machine = &mut self.hosts[host];
+        match notice {
+            Notice::Added { torrent, .. } => machine.torrent = Some(torrent),
+            Notice::Completed { .. } if machine.completed.is_none() => {
+                self.waiting -= usize::from(!machine.is_through());
+                machine.completed = Some(self.now);
+            }
+            _ => {}
+        }
+        machine.notices.push((self.now, notice));
     }
 
     fn wake(&mut self, host: usize) {
@@ -305,86 +284,49 @@ impl World {
         self.hosts[host].wake_at = None;
         let mut out = std::mem::take(&mut self.out);
         self.hosts[host].engine.advance(self.now, &mut out);
-        self.carry_out(host, &mut out);
-        self.out = out;
+        self.carry_out(host, out);
     }
 
     /// Tells an engine a fact and does what it wants done.
-    fn tell(&mut self, host: usize, event: Event) {
+    pub(crate) fn tell(&mut self, host: usize, event: Event) {
         if self.hosts[host].gone {
             return;
         }
         let mut out = std::mem::take(&mut self.out);
         self.hosts[host].engine.handle(self.now, event, &mut out);
-        self.carry_out(host, &mut out);
-        self.out = out;
+        self.carry_out(host, out);
     }
 
-    fn carry_out(&mut self, host: usize, out: &mut Outbox<Action>) {
-        let actions: Vec<Action> = out.drain().collect();
-        for action in actions {
+    fn carry_out(&mut self, host: usize, mut out: Outbox<Action>) {
+        for action in out.drain() {
             self.act(host, action);
         }
-        let deadline = self.hosts[host].engine.deadline().map(|(at, _)| at.max(self.now));
-        if let Some(at) = deadline
-            && self.hosts[host].wake_at.is_none_or(|set| at < set || set < self.now)
-        {
-            self.hosts[host].wake_at = Some(at);
-            self.at(at, Delivery::Wake { host });
+        self.out = out;
+        let machine = &mut self.hosts[host];
+        if let Some((at, _)) = machine.engine.deadline() {
+            let at = at.max(self.now);
+            if machine.wake_at.is_none_or(|set| at < set || set < self.now) {
+                machine.wake_at = Some(at);
+                self.at(at, Delivery::Wake { host });
+            }
         }
     }
 
-    fn act(&mut self, host: usize, action: Action) {
-        match action {
-            Action::Admit { torrent, terms } => self.hosts[host].terms = Some((torrent, terms)),
-            Action::Retire { .. } => self.hosts[host].terms = None,
-            Action::Dial { dial, remote, .. } => {
-                let wait = 2 * (self.hosts[host].setup.latency + Duration::from_millis(1));
-                self.after(wait, Delivery::Connect { from: host, dial, to: remote });
-            }
-            Action::Send { link, message } => self.send(host, link, &message),
-            Action::Serve { link, block, .. } => self.serve(host, link, block),
-            Action::Unserve { link, block } => {
-                if self.hosts[host].uplink.withdraw(link, block) {
-                    let event = LinkEvent::Served { block, outcome: Served::Withdrawn };
-                    self.tell_later(host, link, event);
-                }
-            }
-            Action::Close { link, reason } => self.close(host, link, reason),
-            Action::Open { job, .. } => self.start(host, job, Work::Open, 0),
-            Action::Store { job, block, payload, .. } => {
-                let tag = self.hosts[host].release(&payload);
-                self.start(host, job, Work::Write(block, tag), block.length);
-            }
-            Action::Discard { payload } => _ = self.hosts[host].release(&payload),
-            Action::Verify { job, piece, hashed, .. } => {
-                let rest = self.layout.piece_size(piece) - hashed;
-                self.start(host, job, Work::Verify(piece), rest);
-            }
-            Action::Digest { job, piece, .. } => {
-                let size = self.layout.piece_size(piece);
-                self.start(host, job, Work::Digest(piece), size);
-            }
-            Action::Reclaim { job, .. }
-            | Action::Finish { job, .. }
-            | Action::Sync { job, .. }
-            | Action::Record { job, .. } => {
-                self.start(host, job, Work::Nothing, 0);
-            }
-            Action::Release { .. } => {}
-            Action::Notify(notice) => {
-                if let Notice::Added { torrent, .. } = notice {
-                    self.hosts[host].torrent = Some(torrent);
-                }
-                let now = self.now;
-                self.hosts[host].notices.push((now, notice));
-            }
+    /// For what follows from an action while its batch is still being carried out.
+    pub(crate) fn tell_later(&mut self, host: usize, event: Event) {
+        let at = self.hosts[host].facts.push(self.now, event);
+        self.at(at, Delivery::Fact { host });
+    }
+
+    fn hear_facts(&mut self, host: usize) {
+        while let Some(event) = self.hosts[host].facts.pop(self.now) {
+            self.tell(host, event);
         }
     }
 
     /// Queues work for the disk: one thing after the other, a tenth of a millisecond and the time
     /// of the bytes each.
-    fn start(&mut self, host: usize, job: JobId, work: Work, bytes: u32) {
+    pub(crate) fn start(&mut self, host: usize, job: JobId, work: Work, bytes: u32) {
         let cost = Duration::from_micros(100) + time_for(u64::from(bytes), DISK_RATE);
         let machine = &mut self.hosts[host];
         machine.disk_free = machine.disk_free.max(self.now).after(cost);
@@ -409,170 +351,11 @@ impl World {
         self.tell(host, Event::Job(job, Ok(done)));
     }
 
-    fn connect(&mut self, from: usize, dial: DialId, to: SocketAddr) {
-        let there = |host: &Host| host.address == to && host.terms.is_some() && !host.gone;
-        let Some(to) = self.hosts.iter().position(there) else {
-            return self.tell(from, Event::DialFailed(dial, DialError::Refused));
-        };
-        let (near, far) = (self.hosts[from].address, self.hosts[to].address);
-        // The caller's port is of no use for calling back.
-        let caller = SocketAddr::new(near.ip(), 40_000 + (dial.0 % 20_000) as u16);
-        let ours = self.hosts[from].links.insert(sim_link(true));
-        let theirs = self.hosts[to].links.insert(sim_link(false));
-        let end = |host, link| Some(End { host, link });
-        self.link(from, ours).expect("just made").peer = end(to, theirs);
-        self.link(to, theirs).expect("just made").peer = end(from, ours);
-        self.tell_link(to, theirs, LinkEvent::Opened { dial: None, remote: caller });
-        self.tell_link(from, ours, LinkEvent::Opened { dial: Some(dial), remote: far });
-        self.shake(from, ours);
-    }
-
-    /// Sends our handshake.
-    pub(crate) fn shake(&mut self, host: usize, link: LinkId) {
-        let machine = &self.hosts[host];
-        let Some((_, terms)) = &machine.terms else { return };
-        let mut reserved = Reserved::OURS;
-        if machine.setup.manners == Manners::Plain {
-            reserved.0[7] &= !4;
-        }
-        let greeting = Greeting { reserved, info_hash: terms.info_hash };
-        let bytes = greeting.encode(&terms.peer_id).to_vec();
-        self.transmit(host, link, Item::control(bytes));
-    }
-
-    fn send(&mut self, host: usize, link: LinkId, message: &Message) {
-        let manners = self.hosts[host].setup.manners;
-        let boast = manners == Manners::Boasts
-            && matches!(message, Message::HaveNone | Message::Bitfield(_));
-        self.say(host, link, if boast { &Message::HaveAll } else { message });
-        for _ in 0..if manners == Manners::Floods { 3 } else { 0 } {
-            let (rng, layout) = (&mut self.hosts[host].rng, &self.layout);
-            let piece = rng.below(u64::from(layout.pieces())) as u32;
-            let index = rng.below(u64::from(layout.blocks(piece))) as u32;
-            let message = Message::Request(layout.block(piece, index));
-            self.say(host, link, &message);
-        }
-    }
-
-    fn say(&mut self, host: usize, link: LinkId, message: &Message) {
-        let mut bytes = Vec::new();
-        message::encode(message, &mut bytes);
-        self.transmit(host, link, Item::control(bytes));
-    }
-
-    fn serve(&mut self, host: usize, link: LinkId, block: Block) {
-        let machine = &mut self.hosts[host];
-        let tag = machine.disk.read(block).expect("only what is there is served");
-        let tag = match machine.setup.manners {
-            Manners::Corrupts(times) if machine.rng.one_in(times) => {
-                1 + machine.rng.below(1 << 30) as u32
-            }
-            Manners::Silent => return,
-            Manners::Rejects => {
-                machine.refused += 1;
-                let event = LinkEvent::Served { block, outcome: Served::Withdrawn };
-                return self.tell_later(host, link, event);
-            }
-            _ => tag,
-        };
-        if self.hosts[host].setup.manners == Manners::Flaps {
-            self.say(host, link, &Message::Choke);
-            self.say(host, link, &Message::Unchoke);
-        }
-        let bytes = message::piece_head(block).to_vec();
-        self.transmit(host, link, Item { bytes, body: Some((block, tag)) });
-    }
-
-    fn transmit(&mut self, host: usize, link: LinkId, item: Item) {
-        if self.hosts[host].links.get(link).is_none() {
-            return;
-        }
-        self.hosts[host].uplink.push(link, item);
-        if !self.hosts[host].uplink.busy {
-            self.hosts[host].uplink.busy = true;
-            self.at(self.now, Delivery::Line { host, sent: None });
-        }
-    }
-
-    /// The line is free: what it carried is through, the next item goes.
-    fn line(&mut self, host: usize, sent: Option<(LinkId, Block)>) {
-        if let Some((link, block)) = sent {
-            self.tell_link(host, link, LinkEvent::Served { block, outcome: Served::Sent });
-        }
-        let machine = &mut self.hosts[host];
-        let Some((link, item)) = machine.uplink.pop() else {
-            machine.uplink.busy = false;
-            return;
-        };
-        let through = self.now.after(time_for(item.size(), machine.setup.up));
-        let latency = machine.setup.latency;
-        let block = item.body.map(|(block, _)| (link, block));
-        self.at(through, Delivery::Line { host, sent: block });
-        let Some(SimLink { peer: Some(end), .. }) = self.hosts[host].links.get(link) else {
-            return;
-        };
-        let (to, far) = (end.host, end.link);
-        let other = &mut self.hosts[to];
-        let door = through.after(latency + other.setup.latency).max(other.downlink_free);
-        other.downlink_free = door.after(time_for(item.size(), other.setup.down));
-        let arrival = other.downlink_free;
-        self.at(arrival, Delivery::Arrive { host: to, link: far, item });
-    }
-
-    /// We close a link: the other end hears of it later, we at once.
-    pub(crate) fn close(&mut self, host: usize, link: LinkId, reason: CloseReason) {
-        if self.drop_link(host, link) {
-            self.tell_later(host, link, LinkEvent::Closed(reason));
-        }
-    }
-
-    /// A link breaks off; the other end notices after a while.
-    fn drop_link(&mut self, host: usize, link: LinkId) -> bool {
-        let Some(sim) = self.hosts[host].links.remove(link) else { return false };
-        for block in self.hosts[host].uplink.forget(link) {
-            let event = LinkEvent::Served { block, outcome: Served::Withdrawn };
-            self.tell_later(host, link, event);
-        }
-        if let Some(End { host: other, link: far }) = sim.peer {
-            let latency = self.hosts[host].setup.latency + self.hosts[other].setup.latency;
-            // What was sent before arrives before.
-            let after = self.now.after(latency).max(self.hosts[other].downlink_free);
-            self.at(after, Delivery::Hangup { host: other, link: far });
-        }
-        true
-    }
-
-    fn hangup(&mut self, host: usize, link: LinkId, reason: CloseReason) {
-        if self.hosts[host].links.remove(link).is_some() {
-            for block in self.hosts[host].uplink.forget(link) {
-                let outcome = Served::Withdrawn;
-                self.tell_link(host, link, LinkEvent::Served { block, outcome });
-            }
-            self.tell_link(host, link, LinkEvent::Closed(reason));
-        }
-    }
-
-    pub(crate) fn tell_link(&mut self, host: usize, link: LinkId, event: LinkEvent) {
-        self.tell(host, Event::Link(link, event));
-    }
-
-    /// For what follows from an action while its batch is still being carried out.
-    fn tell_later(&mut self, host: usize, link: LinkId, event: LinkEvent) {
-        self.at(self.now, Delivery::Echo { host, link, event });
-    }
-
-    pub(crate) fn link(&mut self, host: usize, link: LinkId) -> Option<&mut SimLink> {
-        self.hosts[host].links.get_mut(link)
-    }
-}
-
-fn sim_link(outgoing: bool) -> SimLink {
-    SimLink {
-        peer: None,
-        codec: Link::new(),
-        inbox: Vec::new(),
-        outgoing,
-        torrent: None,
-        greeting: None,
+    /// The host that lives there.
+    pub(crate) fn host_at(&self, address: SocketAddr) -> Option<usize> {
+        let IpAddr::V4(ip) = address.ip() else { return None };
+        let [_, _, high, low] = ip.octets();
+        let number = usize::from(high) << 8 | usize::from(low);
+        self.hosts.get(number).filter(|host| host.address == address).map(|_| number)
     }
 }

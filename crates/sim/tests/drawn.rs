@@ -110,5 +110,6 @@ fn any_setup(rng: &mut Rng, files: usize) -> Setup {
             Vec::new()
         },
         manners,
+        ..Setup::default()
     }
 }
