@@ -2,6 +2,7 @@
 
 mod chaos;
 mod judge;
+mod keeping;
 mod rules;
 mod world;
 

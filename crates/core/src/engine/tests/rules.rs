@@ -196,7 +196,10 @@ fn the_end_does_not_wait_for_links_that_say_nothing() {
     assert!(world.links[&before].closing && world.links[&after].closing);
     world.end(before, CloseReason::Stopped);
     world.end(after, CloseReason::Stopped);
-    let job = *world.jobs.keys().next().expect("a sync");
-    world.answer(job, Ok(Done::Ready));
+    for _ in ["a sync", "a record"] {
+        assert!(!world.ended);
+        let job = *world.jobs.keys().next().expect("a job");
+        world.answer(job, Ok(Done::Ready));
+    }
     assert!(world.ended);
 }
