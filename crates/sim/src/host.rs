@@ -5,19 +5,22 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use toubkal_core::base::{Slab, Time};
+use toubkal_core::base::{Rng, Slab, Time};
 use toubkal_core::engine::{
-    Engine, Event, JobId, LinkId, LinkKind, Notice, Payload, Priority, Rates, Terms, TorrentId,
+    Action, CloseReason, Config, Engine, Event, JobId, LinkId, LinkKind, Notice, Payload, Priority,
+    Rates, Terms, TorrentId,
 };
 use toubkal_core::link::Link;
 use toubkal_wire::handshake::Greeting;
-use toubkal_wire::layout::Layout;
+use toubkal_wire::layout::{Block, Layout};
 
 use crate::chance::Chance;
 use crate::disk::{Disk, Tag};
 use crate::lane::Lane;
 use crate::manners::Manners;
+use crate::mishaps::Clock;
 use crate::network::{Item, Outgoing, Uplink};
+use crate::tracker::Client;
 
 /// What a host is like.
 #[derive(Clone, Debug)]
@@ -38,6 +41,8 @@ pub struct Setup {
     pub links: u32,
     /// How many others it hears of when it comes, chosen by chance; all when there are no more.
     pub known: usize,
+    /// Behind a NAT: nobody can connect to it.
+    pub hidden: bool,
     /// When it comes.
     pub joins: Duration,
     /// Pieces in order.
@@ -59,6 +64,7 @@ impl Default for Setup {
             slots: 4,
             links: 200,
             known: usize::MAX,
+            hidden: false,
             joins: Duration::ZERO,
             sequential: false,
             priorities: Vec::new(),
@@ -86,6 +92,15 @@ pub(crate) struct SimLink {
     pub(crate) coming: Lane<Coming>,
     /// What waits for the line.
     pub(crate) outgoing: Outgoing,
+    /// Bytes of blocks that were sent, and received.
+    pub(crate) sent: u64,
+    pub(crate) got: u64,
+    /// Bytes that were sent and not read at the other end.
+    pub(crate) flying: u64,
+    /// The block of it that the line carries.
+    pub(crate) on_line: Option<Block>,
+    /// Too many: it waits.
+    pub(crate) full: bool,
     /// It has a turn at the line.
     pub(crate) queued: bool,
     pub(crate) dialed: bool,
@@ -97,8 +112,8 @@ pub(crate) struct SimLink {
 #[derive(Debug)]
 pub(crate) enum Coming {
     Item(Item),
-    /// The other end closed.
-    Hangup,
+    /// The other end closed, or the network did.
+    Hangup(CloseReason),
 }
 
 impl SimLink {
@@ -109,6 +124,11 @@ impl SimLink {
             inbox: Vec::new(),
             coming: Lane::default(),
             outgoing: Outgoing::default(),
+            sent: 0,
+            got: 0,
+            flying: 0,
+            on_line: None,
+            full: false,
             queued: false,
             dialed,
             torrent: None,
@@ -122,7 +142,18 @@ impl SimLink {
 pub(crate) struct Host {
     pub(crate) setup: Setup,
     pub(crate) address: SocketAddr,
+    pub(crate) peer_id: [u8; 20],
+    /// How often it was started before.
+    pub(crate) life: u32,
     pub(crate) engine: Engine,
+    pub(crate) clock: Clock,
+    /// The process does nothing before.
+    pub(crate) paused_until: Time,
+    /// The process does not run.
+    pub(crate) down: bool,
+    pub(crate) client: Option<Client>,
+    /// Whom it says it is, when it poses as others.
+    pub(crate) mask: Option<[u8; 20]>,
     pub(crate) torrent: Option<TorrentId>,
     pub(crate) terms: Option<(TorrentId, Arc<Terms>)>,
     pub(crate) links: Slab<LinkKind, SimLink>,
@@ -132,8 +163,12 @@ pub(crate) struct Host {
     pub(crate) disk_free: Time,
     pub(crate) payloads: Payloads,
     pub(crate) jobs: BTreeMap<JobId, ()>,
-    /// What the engine is to hear.
+    /// What the engine is to hear: of the hands, and of the store.
     pub(crate) facts: Lane<Event>,
+    pub(crate) answers: Lane<Event>,
+    /// What the engine wants: of the hands, and of the store.
+    pub(crate) wishes: Lane<Action>,
+    pub(crate) orders: Lane<Action>,
     pub(crate) wake_at: Option<Time>,
     pub(crate) notices: Vec<(Time, Notice)>,
     pub(crate) completed: Option<Time>,
@@ -147,15 +182,23 @@ impl Host {
     pub(crate) fn new(
         setup: Setup,
         address: SocketAddr,
-        engine: Engine,
         layout: &Arc<Layout>,
         chance: Chance,
     ) -> Self {
+        let mut peer_id = *b"-TK0100-000000000000";
+        chance.rng().fork("peer id").fill(&mut peer_id[8..]);
         Self {
             disk: Disk::new(layout.clone(), setup.seed),
+            engine: engine(&setup, peer_id, &chance.rng().fork("engine")),
             setup,
             address,
-            engine,
+            peer_id,
+            life: 0,
+            clock: Clock::default(),
+            paused_until: Time::START,
+            down: true,
+            client: None,
+            mask: None,
             torrent: None,
             terms: None,
             links: Slab::new(),
@@ -165,6 +208,9 @@ impl Host {
             payloads: Payloads::default(),
             jobs: BTreeMap::new(),
             facts: Lane::default(),
+            answers: Lane::default(),
+            wishes: Lane::default(),
+            orders: Lane::default(),
             wake_at: None,
             notices: Vec::new(),
             completed: None,
@@ -174,10 +220,41 @@ impl Host {
         }
     }
 
+    /// The process ends: everything is gone but the disk. Its next life begins with another engine
+    /// and, as programs do, another peer id.
+    pub(crate) fn die(&mut self) {
+        self.life += 1;
+        let rng = self.chance.rng().fork_indexed("life", u64::from(self.life));
+        rng.fork("peer id").fill(&mut self.peer_id[8..]);
+        self.engine = engine(&self.setup, self.peer_id, &rng.fork("engine"));
+        self.down = true;
+        (self.torrent, self.terms, self.client, self.wake_at) = (None, None, None, None);
+        self.uplink.turns.clear();
+        self.payloads = Payloads::default();
+        self.jobs.clear();
+        self.facts = Lane::default();
+        self.answers = Lane::default();
+        self.wishes = Lane::default();
+        self.orders = Lane::default();
+    }
+
     /// Whether nothing more is expected of it.
     pub(crate) fn is_through(&self) -> bool {
         self.gone || self.completed.is_some()
     }
+}
+
+fn engine(setup: &Setup, peer_id: [u8; 20], rng: &Rng) -> Engine {
+    let slots = if setup.manners == Manners::Takes { 0 } else { setup.slots };
+    let config = Config {
+        peer_id,
+        port: 6881,
+        slots,
+        links_max: setup.links,
+        rates: setup.rates,
+        ..Config::default()
+    };
+    Engine::new(config, rng)
 }
 
 /// The bodies of blocks that were received and are not stored yet.

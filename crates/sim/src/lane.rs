@@ -25,6 +25,10 @@ impl<T> Lane<T> {
         at
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// The next thing, if it is there by now.
     pub(crate) fn pop(&mut self, now: Time) -> Option<T> {
         if self.waiting.front()?.0 > now {

@@ -8,18 +8,25 @@
 #![forbid(unsafe_code)]
 
 mod chance;
+mod check;
 mod disk;
+mod faults;
 mod hands;
 mod host;
 mod lane;
 mod manners;
+mod mishaps;
 mod network;
 mod queue;
 mod stream;
+mod trace;
+mod tracker;
 mod world;
 
 pub use chance::Chance;
 pub use disk::Tag;
+pub use faults::{Faults, Mishap, TrackerFaults};
 pub use host::Setup;
 pub use manners::Manners;
+pub use trace::Line;
 pub use world::{Report, World};

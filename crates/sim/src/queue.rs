@@ -8,12 +8,15 @@ use toubkal_core::base::Time;
 use toubkal_core::engine::{DialId, JobId, LinkId};
 use toubkal_wire::layout::Block;
 
+use crate::faults::Mishap;
+use crate::tracker::Told;
 use crate::world::Work;
 
 /// What happens to a host. Small, since millions wait in the queue: what is large waits at the
 /// host, or at its link.
 #[derive(Debug)]
 pub(crate) enum Delivery {
+    /// It comes, or comes back.
     Join {
         host: usize,
     },
@@ -26,8 +29,15 @@ pub(crate) enum Delivery {
     /// A connection comes about.
     Connect {
         from: usize,
+        life: u32,
         dial: DialId,
         to: SocketAddr,
+    },
+    /// Nobody answered.
+    Unanswered {
+        host: usize,
+        life: u32,
+        dial: DialId,
     },
     /// The host's line is free for the next item.
     Line {
@@ -39,8 +49,15 @@ pub(crate) enum Delivery {
         host: usize,
         link: LinkId,
     },
+    /// A link breaks.
+    Break {
+        host: usize,
+        link: LinkId,
+        silent: bool,
+    },
     Job {
         host: usize,
+        life: u32,
         job: JobId,
         work: Work,
     },
@@ -52,6 +69,66 @@ pub(crate) enum Delivery {
     Fact {
         host: usize,
     },
+    /// An action reaches the hands, or the store.
+    Wish {
+        host: usize,
+    },
+    /// The announcer is due.
+    Watch {
+        host: usize,
+    },
+    /// The tracker's answer.
+    Told {
+        host: usize,
+        life: u32,
+        told: Box<Told>,
+    },
+    Mishap(Box<Mishap>),
+    /// The user starts a torrent again that was stopped.
+    Restart {
+        host: usize,
+    },
+}
+
+impl Delivery {
+    /// The host whose process has to run for this.
+    pub(crate) fn process(&self) -> Option<usize> {
+        match *self {
+            Self::Wake { host }
+            | Self::Arrive { host, .. }
+            | Self::Job { host, .. }
+            | Self::Hear { host, .. }
+            | Self::Fact { host }
+            | Self::Wish { host }
+            | Self::Watch { host }
+            | Self::Told { host, .. }
+            | Self::Restart { host }
+            | Self::Unanswered { host, .. } => Some(host),
+            _ => None,
+        }
+    }
+
+    /// A number for the trace.
+    pub(crate) fn mark(&self) -> u64 {
+        match *self {
+            Self::Join { host } => (host as u64) << 8 | 1,
+            Self::Leave { host } => (host as u64) << 8 | 2,
+            Self::Wake { host } => (host as u64) << 8 | 3,
+            Self::Connect { from, dial, .. } => (from as u64) << 8 | dial.0 << 32 | 4,
+            Self::Unanswered { host, dial, .. } => (host as u64) << 8 | dial.0 << 32 | 5,
+            Self::Line { host, .. } => (host as u64) << 8 | 6,
+            Self::Arrive { host, link } => (host as u64) << 8 | (link.index() as u64) << 32 | 7,
+            Self::Break { host, link, .. } => (host as u64) << 8 | (link.index() as u64) << 32 | 8,
+            Self::Job { host, job, .. } => (host as u64) << 8 | job.0 << 32 | 9,
+            Self::Hear { host, .. } => (host as u64) << 8 | 10,
+            Self::Fact { host } => (host as u64) << 8 | 11,
+            Self::Wish { host } => (host as u64) << 8 | 12,
+            Self::Watch { host } => (host as u64) << 8 | 13,
+            Self::Told { host, .. } => (host as u64) << 8 | 14,
+            Self::Mishap(_) => 15,
+            Self::Restart { host } => (host as u64) << 8 | 16,
+        }
+    }
 }
 
 /// The queue of a world. The heap holds keys alone, and what is to happen lies beside it: there is

@@ -4,23 +4,27 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use toubkal_core::base::{Bitset, Machine as _, Outbox, Time};
+use toubkal_core::base::{Bitset, Outbox, Time};
 use toubkal_core::engine::{
-    Action, AddTorrent, Command, Config, Done, Engine, Event, JobId, Notice, PeerSource, Priority,
+    Action, AddTorrent, Command, DialError, Done, Event, JobId, Notice, PeerSource, Priority,
     Rates, Status,
 };
 use toubkal_wire::layout::{Block, Layout};
 
 use crate::chance::Chance;
+use crate::check::Watch;
 use crate::disk::Tag;
+use crate::faults::Faults;
 use crate::host::{Host, Setup};
-use crate::manners::Manners;
+use crate::mishaps::Cut;
 use crate::network::time_for;
 use crate::queue::{Delivery, Queue};
+use crate::trace::Trace;
+use crate::tracker::Tracker;
 
 /// Bytes a second that a simulated disk takes.
 const DISK_RATE: u64 = 400_000_000;
-const INFO_HASH: [u8; 20] = [7; 20];
+pub(crate) const INFO_HASH: [u8; 20] = [7; 20];
 
 /// A swarm of one torrent in virtual time.
 #[derive(Debug)]
@@ -30,13 +34,18 @@ pub struct World {
     pub(crate) hosts: Vec<Host>,
     pub(crate) layout: Arc<Layout>,
     /// Empty between two calls; kept for its memory.
-    out: Outbox<Action>,
+    pub(crate) out: Outbox<Action>,
     /// Buffers of words that have arrived.
     pub(crate) spare: Vec<Vec<u8>>,
-    chance: Chance,
+    pub(crate) chance: Chance,
+    pub(crate) faults: Faults,
+    pub(crate) cuts: Vec<Cut>,
+    pub(crate) tracker: Option<Tracker>,
+    pub(crate) trace: Trace,
+    pub(crate) watch: Watch,
     events: u64,
     /// Hosts of which something is expected still.
-    waiting: usize,
+    pub(crate) waiting: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +66,7 @@ pub struct Report {
     pub status: Option<Status>,
     /// Everything it told, with the time.
     pub notices: Vec<(Duration, Notice)>,
-    /// Requests that it rejected because of its [`Manners`].
+    /// Requests that it rejected because of its [`crate::Manners`].
     pub refused: u64,
 }
 
@@ -79,6 +88,11 @@ impl World {
             out: Outbox::new(),
             spare: Vec::new(),
             chance,
+            faults: Faults::default(),
+            cuts: Vec::new(),
+            tracker: None,
+            trace: Trace::default(),
+            watch: Watch::default(),
             events: 0,
             waiting: 0,
         }
@@ -88,21 +102,9 @@ impl World {
     pub fn host(&mut self, setup: Setup) -> usize {
         let number = self.hosts.len();
         let chance = self.chance.fork_indexed("host", number as u64);
-        let mut peer_id = *b"-TK0100-000000000000";
-        chance.rng().fork("peer id").fill(&mut peer_id[8..]);
         let address = SocketAddr::from(([10, 0, (number >> 8) as u8, number as u8], 6881));
-        let slots = if setup.manners == Manners::Takes { 0 } else { setup.slots };
-        let config = Config {
-            peer_id,
-            port: 6881,
-            slots,
-            links_max: setup.links,
-            rates: setup.rates,
-            ..Config::default()
-        };
-        let engine = Engine::new(config, &chance.rng().fork("engine"));
         let joins = Time::START.after(setup.joins);
-        self.hosts.push(Host::new(setup, address, engine, &self.layout, chance));
+        self.hosts.push(Host::new(setup, address, &self.layout, chance));
         self.waiting += 1;
         self.at(joins, Delivery::Join { host: number });
         number
@@ -164,7 +166,7 @@ impl World {
                 return false;
             }
         }
-        self.check();
+        self.watch_all();
         true
     }
 
@@ -173,7 +175,7 @@ impl World {
         let limit = Time::START.after(moment);
         while self.step(limit) {}
         self.now = self.now.max(limit);
-        self.check();
+        self.watch_all();
     }
 
     /// One delivery; false when there is none before the limit.
@@ -181,23 +183,27 @@ impl World {
         let Some((at, delivery)) = self.queue.pop(limit) else { return false };
         assert!(at >= self.now, "time goes on");
         self.now = at;
+        // A process that is paused does everything afterwards.
+        if let Some(host) = delivery.process()
+            && self.hosts[host].paused_until > at
+        {
+            let until = self.hosts[host].paused_until;
+            if let Delivery::Wake { .. } = delivery {
+                self.hosts[host].wake_at = Some(until);
+            }
+            self.at(until, delivery);
+            return true;
+        }
         self.events += 1;
+        self.trace.mix(at.as_nanos());
+        self.trace.mix(delivery.mark());
         self.deliver(delivery);
         true
     }
 
-    /// What no engine may ever claim or lose.
-    fn check(&self) {
-        for (number, host) in self.hosts.iter().enumerate() {
-            let Some(have) = host.torrent.and_then(|torrent| host.engine.have(torrent)) else {
-                continue;
-            };
-            for piece in have.iter() {
-                assert!(host.disk.is_right(piece), "host {number} claims piece {piece}");
-            }
-            let writing = host.jobs.len();
-            assert!(host.payloads.is_empty() || writing > 0, "host {number} keeps a payload");
-        }
+    /// A wait of at most so long; without a draw when there is none.
+    pub(crate) fn wait(&mut self, most: Duration) -> Duration {
+        if most.is_zero() { most } else { self.chance.wait(most) }
     }
 
     pub(crate) fn at(&mut self, time: Time, delivery: Delivery) {
@@ -213,20 +219,47 @@ impl World {
             Delivery::Join { host } => self.join(host),
             Delivery::Leave { host } => self.leave(host),
             Delivery::Wake { host } => self.wake(host),
-            Delivery::Connect { from, dial, to } => self.connect(from, dial, to),
+            Delivery::Connect { from, life, dial, to } => {
+                if self.hosts[from].life == life && !self.hosts[from].down {
+                    self.connect(from, dial, to);
+                }
+            }
+            Delivery::Unanswered { host, life, dial } => {
+                if self.hosts[host].life == life {
+                    self.tell(host, Event::DialFailed(dial, DialError::TimedOut));
+                }
+            }
             Delivery::Line { host, sent } => self.line(host, sent),
             Delivery::Arrive { host, link } => self.arrive(host, link),
-            Delivery::Job { host, job, work } => self.work(host, job, work),
+            Delivery::Break { host, link, silent } => self.break_link(host, link, silent),
+            Delivery::Job { host, life, job, work } => {
+                if self.hosts[host].life == life {
+                    self.work(host, job, work);
+                }
+            }
             Delivery::Fact { host } => self.hear_facts(host),
+            Delivery::Wish { host } => self.fulfil(host),
             Delivery::Hear { host, peers } => {
                 if let Some(torrent) = self.hosts[host].torrent {
                     self.tell(host, Event::Peers(torrent, PeerSource::Tracker, peers.into()));
                 }
             }
+            Delivery::Watch { host } => self.watch_announcer(host),
+            Delivery::Told { host, life, told } => {
+                if self.hosts[host].life == life {
+                    self.told_by_tracker(host, *told);
+                }
+            }
+            Delivery::Mishap(mishap) => self.befall(*mishap),
+            Delivery::Restart { host } => self.command(host, Command::Start),
         }
     }
 
     fn join(&mut self, host: usize) {
+        if self.hosts[host].gone || !std::mem::take(&mut self.hosts[host].down) {
+            return;
+        }
+        self.log(host, "join", String::new);
         let mut priorities = self.hosts[host].setup.priorities.clone();
         priorities.resize(self.layout.files().len(), Priority::Normal);
         let add = AddTorrent {
@@ -241,6 +274,9 @@ impl World {
             memory: None,
         };
         self.tell(host, Command::Add(add).into());
+        if self.tracker.is_some() {
+            return;
+        }
         // What a tracker would tell: some that are there, ourselves included.
         let there = |other: &&Host| other.torrent.is_some() && !other.gone;
         let mut peers: Vec<SocketAddr> =
@@ -253,74 +289,14 @@ impl World {
         self.after(Duration::from_millis(50), Delivery::Hear { host, peers: peers.into() });
     }
 
-    fn leave(&mut self, host: usize) {
+    pub(crate) fn leave(&mut self, host: usize) {
+        self.log(host, "leave", String::new);
         let machine = &mut self.hosts[host];
         self.waiting -= usize::from(!machine.is_through());
-        machine.gone = true;
+        (machine.gone, machine.client) = (true, None);
         let links: Vec<_> = machine.links.iter().map(|(link, _)| link).collect();
         for link in links {
             self.drop_link(host, link);
-        }
-    }
-
-    /// Keeps what an engine has to say.
-    pub(crate) fn note(&mut self, host: usize, notice: Notice) {
-        let machine = &mut self.hosts[host];
-        match notice {
-            Notice::Added { torrent, .. } => machine.torrent = Some(torrent),
-            Notice::Completed { .. } if machine.completed.is_none() => {
-                self.waiting -= usize::from(!machine.is_through());
-                machine.completed = Some(self.now);
-            }
-            _ => {}
-        }
-        machine.notices.push((self.now, notice));
-    }
-
-    fn wake(&mut self, host: usize) {
-        if self.hosts[host].wake_at != Some(self.now) || self.hosts[host].gone {
-            return;
-        }
-        self.hosts[host].wake_at = None;
-        let mut out = std::mem::take(&mut self.out);
-        self.hosts[host].engine.advance(self.now, &mut out);
-        self.carry_out(host, out);
-    }
-
-    /// Tells an engine a fact and does what it wants done.
-    pub(crate) fn tell(&mut self, host: usize, event: Event) {
-        if self.hosts[host].gone {
-            return;
-        }
-        let mut out = std::mem::take(&mut self.out);
-        self.hosts[host].engine.handle(self.now, event, &mut out);
-        self.carry_out(host, out);
-    }
-
-    fn carry_out(&mut self, host: usize, mut out: Outbox<Action>) {
-        for action in out.drain() {
-            self.act(host, action);
-        }
-        self.out = out;
-        let machine = &mut self.hosts[host];
-        if let Some((at, _)) = machine.engine.deadline() {
-            let at = at.max(self.now);
-            if machine.wake_at.is_none_or(|set| at < set || set < self.now) {
-                machine.wake_at = Some(at);
-                self.at(at, Delivery::Wake { host });
-            }
-        }
-    }
-
-    /// For what follows from an action while its batch is still being carried out.
-    pub(crate) fn tell_later(&mut self, host: usize, event: Event) {
-        let at = self.hosts[host].facts.push(self.now, event);
-        self.at(at, Delivery::Fact { host });
-    }
-
-    fn hear_facts(&mut self, host: usize) {
-        while let Some(event) = self.hosts[host].facts.pop(self.now) {
-            self.tell(host, event);
         }
     }
 
@@ -332,7 +308,9 @@ impl World {
         machine.disk_free = machine.disk_free.max(self.now).after(cost);
         let free = machine.disk_free;
         assert!(machine.jobs.insert(job, ()).is_none(), "{job:?} was given before");
-        self.at(free, Delivery::Job { host, job, work });
+        let life = machine.life;
+        let wait = self.wait(self.faults.job_delay);
+        self.at(free.after(wait), Delivery::Job { host, life, job, work });
     }
 
     fn work(&mut self, host: usize, job: JobId, work: Work) {
@@ -348,7 +326,7 @@ impl World {
             Work::Digest(piece) => Done::Digests(machine.disk.digests(piece)),
             Work::Nothing => Done::Ready,
         };
-        self.tell(host, Event::Job(job, Ok(done)));
+        self.answer(host, Event::Job(job, Ok(done)));
     }
 
     /// The host that lives there.
