@@ -38,7 +38,7 @@ pub(crate) struct Tracker {
 #[derive(Debug)]
 pub(crate) struct Client {
     announcer: Announcer,
-    wake_at: Option<Time>,
+    pub(crate) wake_at: Option<Time>,
 }
 
 /// What came back from the tracker.

@@ -187,11 +187,7 @@ impl World {
         if let Some(host) = delivery.process()
             && self.hosts[host].paused_until > at
         {
-            let until = self.hosts[host].paused_until;
-            if let Delivery::Wake { .. } = delivery {
-                self.hosts[host].wake_at = Some(until);
-            }
-            self.at(until, delivery);
+            self.put_off(host, delivery);
             return true;
         }
         self.events += 1;
@@ -199,6 +195,20 @@ impl World {
         self.trace.mix(delivery.mark());
         self.deliver(delivery);
         true
+    }
+
+    /// A paused process does this when it goes on.
+    fn put_off(&mut self, host: usize, delivery: Delivery) {
+        let machine = &mut self.hosts[host];
+        let until = machine.paused_until;
+        match delivery {
+            Delivery::Wake { .. } => machine.wake_at = Some(until),
+            Delivery::Watch { .. } => {
+                machine.client.iter_mut().for_each(|client| client.wake_at = Some(until));
+            }
+            _ => {}
+        }
+        self.at(until, delivery);
     }
 
     /// A wait of at most so long; without a draw when there is none.

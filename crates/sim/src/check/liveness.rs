@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use toubkal_core::base::Bitset;
-use toubkal_core::engine::Priority;
+use toubkal_core::engine::{LinkId, Priority};
 
+use super::protocol::Monitor;
 use crate::world::World;
 
 impl World {
@@ -62,11 +63,17 @@ impl World {
         assert!(rate <= most, "{rate:.1} events a second and host, though nothing is to be done");
         for (number, watch) in self.watch.hosts.iter().enumerate() {
             let host = &self.hosts[number];
-            if host.gone || host.down {
+            // Hands that do not do what the engine wants are no witnesses.
+            if host.gone || host.down || !host.setup.manners.is_fair() {
                 continue;
             }
-            let unanswered: usize =
-                watch.links.iter().flatten().map(|(_, monitor)| monitor.unanswered()).sum();
+            let to_fair = |link: LinkId| {
+                let peer = host.links.get(link).map(|sim| sim.peer.host);
+                peer.is_some_and(|peer| self.hosts[peer].setup.manners.is_fair())
+            };
+            let monitors = watch.links.iter().flatten().map(|(_, monitor)| monitor);
+            let owed = monitors.filter(|monitor| to_fair(monitor.link()));
+            let unanswered: usize = owed.map(Monitor::unanswered).sum();
             assert_eq!(unanswered, 0, "host {number} owes answers to requests");
             assert!(watch.safety.under_way() <= 1, "host {number} has jobs without an answer");
             let free = host.payloads.is_empty();

@@ -110,7 +110,10 @@ impl HostWatch {
                 }
             }
             LinkEvent::Received { block, .. } => {
-                monitor.received(*block);
+                let back = monitor.received(now, *block);
+                if let Some(down) = &mut self.down {
+                    down.give_back(now, back);
+                }
                 self.ledger.received(joined, *block);
             }
             LinkEvent::Served { block, outcome } => {
@@ -134,9 +137,9 @@ impl HostWatch {
         }
     }
 
-    fn sets_limits(&mut self, now: Time, rates: Rates) {
-        self.up = rates.up.map(|rate| Limit::new(now, rate));
-        self.down = rates.down.map(|rate| Limit::new(now, rate));
+    fn sets_limits(&mut self, host: usize, now: Time, rates: Rates) {
+        self.up = rates.up.map(|rate| Limit::new(host, "up", now, rate));
+        self.down = rates.down.map(|rate| Limit::new(host, "down", now, rate));
     }
 }
 
@@ -182,7 +185,10 @@ impl World {
         let machine = &self.hosts[host];
         let watch = self.watch.host(host);
         match notice {
-            Notice::Added { .. } => watch.sets_limits(now, rates),
+            // Who asks for more than its engine does gets more.
+            Notice::Added { .. } if machine.setup.manners.is_fair() => {
+                watch.sets_limits(host, now, rates);
+            }
             Notice::Checked { torrent } => {
                 let have = machine.engine.have(*torrent).expect("it was checked just now");
                 watch.safety.claims_all(host, have, &machine.disk);
@@ -213,11 +219,11 @@ impl HostWatch {
         if let Message::Request(block) = message {
             self.safety.may_ask();
             let stale = || {
-                let monitors = self.links.iter().flatten().map(|(_, monitor)| monitor);
+                let monitors = self.links.iter_mut().flatten().map(|(_, monitor)| monitor);
                 monitors.map(|monitor| monitor.stale_bytes(now)).sum()
             };
             if let Some(down) = &mut self.down {
-                down.take(now, *block, "down", stale);
+                down.take(now, *block, stale);
             }
         }
     }
@@ -227,7 +233,7 @@ impl HostWatch {
         let monitor = self.link(link).expect("it serves a link that is there");
         monitor.serves(block);
         if let Some(up) = &mut self.up {
-            up.take(now, block, "up", || 0);
+            up.take(now, block, || 0);
         }
     }
 }

@@ -10,7 +10,8 @@ use toubkal_wire::handshake::Reserved;
 use toubkal_wire::layout::{Block, Layout};
 use toubkal_wire::message::Message;
 
-/// A request that is older may have been given to others without a word.
+/// When a peer has sent nothing for so long, what was asked of it may have been given to others
+/// without a word.
 const STALE: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +40,10 @@ pub(super) struct Monitor {
     choking_us: bool,
     allowed: Vec<u32>,
     interesting: bool,
-    /// Our requests that were not answered.
-    asked: Vec<(Block, Time)>,
+    /// Our requests that were not answered; and whether they may have been given to others.
+    asked: Vec<(Block, bool)>,
+    /// When the last block came, or the first request went.
+    progress: Time,
     reqq: u32,
 
     choked: bool,
@@ -66,6 +69,7 @@ impl Monitor {
             allowed: Vec::new(),
             interesting: false,
             asked: Vec::new(),
+            progress: Time::START,
             reqq: REQQ_UNTOLD,
             choked: true,
             granted: Vec::new(),
@@ -77,6 +81,10 @@ impl Monitor {
     /// What is left of a link that its engine has closed: it says nothing more.
     pub(super) fn closing(host: usize, link: LinkId) -> Self {
         Self { stage: Stage::Closing, ..Self::new(host, link) }
+    }
+
+    pub(super) fn link(&self) -> LinkId {
+        self.link
     }
 
     pub(super) fn is_joined(&self) -> bool {
@@ -99,9 +107,16 @@ impl Monitor {
         self.asked.iter().map(|(block, _)| u64::from(block.length)).sum()
     }
 
-    pub(super) fn stale_bytes(&self, now: Time) -> u64 {
-        let stale = self.asked.iter().filter(|(_, at)| now.since(*at) >= STALE);
+    pub(super) fn stale_bytes(&mut self, now: Time) -> u64 {
+        self.lapse(now);
+        let stale = self.asked.iter().filter(|(_, stale)| *stale);
         stale.map(|(block, _)| u64::from(block.length)).sum()
+    }
+
+    fn lapse(&mut self, now: Time) {
+        if now.since(self.progress) >= STALE {
+            self.asked.iter_mut().for_each(|(_, stale)| *stale = true);
+        }
     }
 
     pub(super) fn serving_bytes(&self) -> u64 {
@@ -185,7 +200,11 @@ impl Monitor {
         self.expect(has, "it asks for what the other has");
         let allowed = self.fast && self.allowed.contains(&block.piece);
         self.expect(!self.choking_us || allowed, "it asks when it may");
-        self.asked.push((block, now));
+        self.lapse(now);
+        if self.asked.is_empty() {
+            self.progress = now;
+        }
+        self.asked.push((block, false));
         self.expect(self.asked.len() as u32 <= self.reqq, "no more requests than the other keeps");
     }
 
@@ -244,10 +263,14 @@ impl Monitor {
         self.has[at] = true;
     }
 
-    pub(super) fn received(&mut self, block: Block) {
-        if let Some(at) = self.asked.iter().position(|(other, _)| *other == block) {
-            self.asked.remove(at);
-        }
+    /// A block came; says how many bytes of it may have been given back to limits, because it
+    /// was so late that the request had gone to others.
+    pub(super) fn received(&mut self, now: Time, block: Block) -> u64 {
+        self.lapse(now);
+        self.progress = now;
+        let Some(at) = self.asked.iter().position(|(other, _)| *other == block) else { return 0 };
+        let (_, stale) = self.asked.remove(at);
+        if stale { u64::from(block.length) } else { 0 }
     }
 
     pub(super) fn serves(&mut self, block: Block) {
