@@ -10,10 +10,10 @@ use toubkal_core::engine::{
     Engine, JobId, LinkId, LinkKind, Notice, Payload, Priority, Rates, Terms, TorrentId,
 };
 use toubkal_core::link::Link;
-use toubkal_wire::layout::Layout;
 
-use crate::disk::{Disk, Tag};
+use crate::disk::{Body, Content, Disk, DiskFaults};
 use crate::network::Uplink;
+use crate::store::Lanes;
 
 /// What a host is like.
 #[derive(Clone, Debug)]
@@ -38,6 +38,8 @@ pub struct Setup {
     pub priorities: Vec<Priority>,
     /// How it behaves.
     pub manners: Manners,
+    /// What its disk is like.
+    pub disk: DiskFaults,
 }
 
 /// How a host behaves towards others.
@@ -77,6 +79,7 @@ impl Default for Setup {
             sequential: false,
             priorities: Vec::new(),
             manners: Manners::Honest,
+            disk: DiskFaults::default(),
         }
     }
 }
@@ -111,12 +114,20 @@ pub(crate) struct Host {
     pub(crate) uplink: Uplink,
     pub(crate) downlink_free: Time,
     pub(crate) disk: Disk,
-    pub(crate) disk_free: Time,
-    pub(crate) payloads: BTreeMap<u32, Tag>,
+    pub(crate) lanes: Lanes,
+    pub(crate) payloads: BTreeMap<u32, Body>,
     pub(crate) next_payload: u32,
     pub(crate) jobs: BTreeMap<JobId, ()>,
     pub(crate) wake_at: Option<Time>,
     pub(crate) notices: Vec<(Time, Notice)>,
+    /// How many of them are of earlier lives.
+    pub(crate) told: usize,
+    /// How often it came back.
+    pub(crate) lives: u64,
+    /// What was sent before this is of an earlier life.
+    pub(crate) born: u64,
+    /// Ends of links that have not heard of the end of the last life.
+    pub(crate) half_open: Vec<End>,
     pub(crate) rng: Rng,
     pub(crate) gone: bool,
     /// Requests that it rejected because of its manners.
@@ -128,11 +139,11 @@ impl Host {
         setup: Setup,
         address: SocketAddr,
         engine: Engine,
-        layout: &Arc<Layout>,
+        content: &Arc<Content>,
         rng: Rng,
     ) -> Self {
         Self {
-            disk: Disk::new(layout.clone(), setup.seed),
+            disk: Disk::new(content.clone(), setup.seed, setup.disk.clone(), rng.fork("disk")),
             setup,
             address,
             engine,
@@ -141,12 +152,16 @@ impl Host {
             links: Slab::new(),
             uplink: Uplink::default(),
             downlink_free: Time::START,
-            disk_free: Time::START,
+            lanes: Lanes::default(),
             payloads: BTreeMap::new(),
             next_payload: 0,
             jobs: BTreeMap::new(),
             wake_at: None,
             notices: Vec::new(),
+            told: 0,
+            lives: 0,
+            born: 0,
+            half_open: Vec::new(),
             rng,
             gone: false,
             refused: 0,
@@ -154,21 +169,21 @@ impl Host {
     }
 
     /// Keeps a body under a new name.
-    pub(crate) fn hold(&mut self, tag: Tag) -> Payload {
+    pub(crate) fn hold(&mut self, body: Body) -> Payload {
         let name = self.next_payload;
         self.next_payload += 1;
-        self.payloads.insert(name, tag);
+        self.payloads.insert(name, body);
         Payload(name)
     }
 
     /// Takes a body back. Each is taken exactly once.
-    pub(crate) fn release(&mut self, payload: &Payload) -> Tag {
+    pub(crate) fn release(&mut self, payload: &Payload) -> Body {
         self.payloads.remove(&payload.0).expect("the engine returns a payload once")
     }
 
-    /// When it was done, if it is.
+    /// When it was done in this life, if it is.
     pub(crate) fn completed_at(&self) -> Option<Time> {
         let done = |(_, notice): &&(Time, Notice)| matches!(notice, Notice::Completed { .. });
-        self.notices.iter().find(done).map(|(at, _)| *at)
+        self.notices[self.told..].iter().find(done).map(|(at, _)| *at)
     }
 }
