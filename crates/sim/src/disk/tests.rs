@@ -66,7 +66,7 @@ fn record(disk: &Disk, synced: &[u32]) -> Op {
     let mut pieces = Bitset::new(disk.content.layout.pieces());
     synced.iter().for_each(|&piece| _ = pieces.set(piece));
     let (verified, totals) = (pieces.clone(), Totals::default());
-    Op::Record(Record { verified, synced: pieces, rest: false, totals }.into())
+    Op::Record(Record { verified, synced: pieces, rest: false, doubt: false, totals }.into())
 }
 
 fn cut(disk: &mut Disk, seed: u64) {
