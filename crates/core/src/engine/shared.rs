@@ -97,7 +97,7 @@ impl Shared {
         Some(done)
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     pub(super) fn jobs(&self) -> usize {
         self.jobs.len()
     }

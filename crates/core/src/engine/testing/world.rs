@@ -86,8 +86,8 @@ pub(super) struct World {
 pub(super) const OURS: [u8; 20] = *b"-TK0100-MMMMMMMMMMMM";
 
 impl World {
-    pub(super) fn new(seed: u64) -> Self {
-        let mut rng = Rng::from_number(seed);
+    /// A world of which everything is drawn.
+    pub(super) fn drawn(mut rng: Rng) -> Self {
         let rate = |rng: &mut Rng| rng.one_in(4).then(|| 1 + rng.below(2_000_000));
         let rates = Rates { down: rate(&mut rng), up: rate(&mut rng) };
         let config = Config {
@@ -99,13 +99,14 @@ impl World {
             slots: rng.below(5) as u32,
             ..Config::default()
         };
-        Self::with(rng.bits(), config)
+        let seed = Rng::from_number(rng.bits());
+        Self::with(&seed, config, rng)
     }
 
-    pub(super) fn with(seed: u64, config: Config) -> Self {
-        let rng = Rng::from_number(seed);
+    /// An engine made of this seed and config; what happens to it is drawn from `rng`.
+    pub(super) fn with(seed: &Rng, config: Config, rng: Rng) -> Self {
         Self {
-            engine: Engine::new(config, &rng.fork("engine")),
+            engine: Engine::new(config, seed),
             rng,
             now: Time::START,
             out: Outbox::new(),

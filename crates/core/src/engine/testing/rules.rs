@@ -16,7 +16,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// A world with one torrent that runs, of which nothing is there.
 fn world(files: &[u64], priorities: Vec<Priority>) -> (World, TorrentId) {
     let config = Config { peer_id: super::world::OURS, dials_max: 0, ..Config::default() };
-    let mut world = World::with(1, config);
+    let mut world = World::with(&Rng::from_number(1), config, Rng::from_number(1));
     let torrent = add(&mut world, 1, files, priorities);
     (world, torrent)
 }

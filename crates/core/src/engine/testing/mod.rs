@@ -1,12 +1,25 @@
 //! The engine as a whole: what no row of events may make it do.
+//!
+//! Only there in tests and with the feature `testing`, for fuzzing.
 
 mod chaos;
 mod judge;
+#[cfg(test)]
 mod rules;
 mod world;
 
 use super::Engine;
-use crate::base::Machine as _;
+use crate::base::{Machine as _, Rng};
+
+/// Plays an engine in a model of the world that keeps every promise of the hands and no promise
+/// of the peers. What happens is what `rng` says; made from bytes, it happens until they are
+/// spent. Then comes peace, in which every torrent has to become whole, and the end.
+///
+/// # Panics
+/// When the engine does what it must not, or stalls.
+pub fn play(rng: Rng) {
+    chaos::play(rng);
+}
 
 impl Engine {
     /// Panics when something that is kept differs from what it is kept of.
