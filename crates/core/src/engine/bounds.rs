@@ -83,6 +83,13 @@ pub const BACKOFF_MAX: Duration = Duration::from_secs(600);
 pub const TRIES_AN_HOUR: u32 = 3;
 /// A disk that was full is looked at again after this.
 pub const FULL_REST: Duration = Duration::from_secs(30);
+/// Between the first piece that is verified and the sync that brings it, and all others, to the
+/// disk; a record follows. What a power cut costs is a check of so much.
+pub const SYNC_TIME: Duration = Duration::from_secs(5);
+/// Totals are recorded at least so often while they change.
+pub const TOTALS_TIME: Duration = Duration::from_secs(60);
+/// Pieces of those that are remembered that are checked at the start after the power was lost.
+pub const SAMPLE: usize = 16;
 /// When a rate limit holds somebody up, nothing is let through before; then everybody has the
 /// same chance.
 pub const TURN: Duration = Duration::from_millis(10);

@@ -333,9 +333,11 @@ impl Engine {
     }
 
     fn tick(&mut self, cx: &mut Turn<'_>) {
+        // All torrents together: the driver can bring all their records to the disk as one.
+        let keep = self.shared.sync_at.take_if(|at| *at <= cx.now).is_some();
         for (_, torrent) in self.torrents.iter_mut() {
             let cx = &mut cx.with(&mut self.shared);
-            torrent.tick(cx);
+            torrent.tick(cx, keep);
             torrent.catch_up(cx);
         }
         let late = |since| cx.now.since(since) > HANDSHAKE_TIME;
@@ -396,6 +398,7 @@ impl Engine {
         let busy = || {
             self.shared.links > 0
                 || !self.shared.dials.is_empty()
+                || self.shared.sync_at.is_some()
                 || self.torrents.iter().any(|(_, torrent)| torrent.wants_tick())
         };
         if self.tick_at.is_none() && busy() {

@@ -22,13 +22,32 @@ enum JobKind {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Task {
     Open,
-    Check { piece: u32 },
-    Store { piece: u32, index: u32, length: u32 },
-    Verify { piece: u32 },
-    Digest { piece: u32 },
-    Reclaim { file: u32 },
-    Finish { file: u32 },
+    Check {
+        piece: u32,
+    },
+    Store {
+        piece: u32,
+        index: u32,
+        length: u32,
+    },
+    Verify {
+        piece: u32,
+    },
+    Digest {
+        piece: u32,
+    },
+    Reclaim {
+        file: u32,
+    },
+    Finish {
+        file: u32,
+    },
     Sync,
+    Record,
+    /// Check a piece that is believed, before it is given.
+    Prove {
+        piece: u32,
+    },
 }
 
 /// A job that the store has not answered.
@@ -56,6 +75,8 @@ pub(super) struct Shared {
     pub(super) ready_at: Option<Time>,
     /// What the rate limits let through is being given out, to everybody in turn.
     pub(super) in_turn: bool,
+    /// When all that is verified and not on the disk is to go there.
+    pub(super) sync_at: Option<Time>,
     /// Requests were not sent because the store has too much to do.
     pub(super) held_up: bool,
     /// Every torrent may have something to ask for that it had not before.
@@ -78,6 +99,7 @@ impl Shared {
             banned: BTreeMap::new(),
             ready_at: None,
             in_turn: false,
+            sync_at: None,
             held_up: false,
             stir_all: false,
             closing: Vec::new(),

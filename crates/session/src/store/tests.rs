@@ -192,10 +192,10 @@ impl Bench {
     }
 }
 
-/// Every file below a folder with its bytes, sorted.
+/// Every file below a folder with its bytes, sorted; none when there is no folder.
 fn tree(dir: &Path) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
-    let mut folders = vec![dir.to_path_buf()];
+    let mut folders: Vec<_> = dir.exists().then(|| dir.to_path_buf()).into_iter().collect();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();

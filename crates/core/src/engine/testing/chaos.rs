@@ -74,6 +74,23 @@ fn any_priorities(rng: &mut Rng, layout: &Layout) -> Vec<Priority> {
     layout.files().iter().map(one).collect()
 }
 
+/// What an earlier life may have left, also of another torrent.
+fn any_memory(rng: &mut Rng, pieces: u32) -> Option<Memory> {
+    if rng.one_in(2) {
+        return None;
+    }
+    let length = pieces + u32::from(rng.one_in(10));
+    let (mut have, mut synced) = (Bitset::new(length), Bitset::new(length));
+    for piece in 0..length {
+        if rng.below(4) > 0 {
+            have.set(piece);
+            _ = rng.below(3) > 0 && synced.set(piece);
+        }
+    }
+    let totals = Totals { downloaded: 5, ..Totals::default() };
+    Some(Memory { have, synced, doubt: rng.one_in(2), totals })
+}
+
 fn any_rates(rng: &mut Rng) -> Rates {
     let rates = [None, None, Some(0), Some(1), Some(20_000), Some(1_000_000), Some(u64::MAX)];
     Rates { down: rates[rng.index(7)], up: rates[rng.index(7)] }
@@ -85,6 +102,7 @@ impl World {
         let layout = Arc::new(any_layout(&mut self.rng));
         let priorities = any_priorities(&mut self.rng, &layout);
         self.layouts.insert(ticket, (layout.clone(), priorities.clone()));
+        let pieces = layout.pieces();
         let add = AddTorrent {
             ticket,
             info_hash: [7; 20],
@@ -94,8 +112,11 @@ impl World {
             sequential: self.rng.one_in(3),
             adopt: self.rng.one_in(2),
             rates: if self.rng.one_in(4) { any_rates(&mut self.rng) } else { Rates::default() },
-            memory: None,
+            memory: any_memory(&mut self.rng, pieces),
         };
+        if let Some(memory) = &add.memory {
+            self.memories.insert(ticket, memory.clone());
+        }
         self.tell(Command::Add(add));
     }
 
@@ -141,7 +162,11 @@ impl World {
                 self.tell(Command::Remove(id));
             }
             1 => self.add(),
-            2..=5 => self.tell(Command::Stop(id)),
+            2..=4 => self.tell(Command::Stop(id)),
+            5 => {
+                self.torrents.get_mut(&id).expect("listed").memory = None;
+                self.tell(Command::Check(id));
+            }
             6..=10 => self.tell(Command::Start(id)),
             11 => self.tell(Command::Limit { torrent: None, rates }),
             12 => self.tell(Command::Limit { torrent: Some(id), rates }),

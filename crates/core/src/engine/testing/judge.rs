@@ -73,10 +73,19 @@ impl World {
             Action::Digest { job, torrent, piece } => {
                 self.judge_job(job, torrent, Work::Digest(torrent, piece));
             }
-            Action::Reclaim { job, torrent, .. }
-            | Action::Finish { job, torrent, .. }
-            | Action::Sync { job, torrent }
-            | Action::Record { job, torrent, .. } => self.judge_job(job, torrent, Work::Other),
+            Action::Reclaim { job, torrent, .. } | Action::Finish { job, torrent, .. } => {
+                self.judge_job(job, torrent, Work::Other);
+            }
+            Action::Sync { job, torrent } => {
+                let known = self.torrent(torrent);
+                let covered = known.verified.union(&known.doubted).copied().collect();
+                self.judge_job(job, torrent, Work::Sync(torrent, covered));
+            }
+            Action::Record { job, torrent, record } => {
+                self.judge_record(torrent, &record);
+                self.records.push(Record::clone(&record));
+                self.judge_job(job, torrent, Work::Other);
+            }
             Action::Release { torrent } => _ = self.torrent(torrent),
             Action::Notify(notice) => self.judge_notice(&notice),
         }
@@ -87,7 +96,19 @@ impl World {
             Notice::Added { ticket, torrent } => {
                 let (layout, priorities) = self.layouts.remove(&ticket).expect("a ticket of ours");
                 let verified = Default::default();
-                let known = Known { layout, verified, admitted: false, removed: false, priorities };
+                let memory = self.memories.remove(&ticket);
+                let (doubted, synced) = Default::default();
+                let (admitted, removed) = (false, false);
+                let known = Known {
+                    layout,
+                    verified,
+                    doubted,
+                    synced,
+                    memory,
+                    admitted,
+                    removed,
+                    priorities,
+                };
                 assert!(self.torrents.insert(torrent, known).is_none(), "{torrent:?} again");
             }
             Notice::PieceDone { torrent, piece } => {
@@ -113,6 +134,27 @@ impl World {
         self.jobs.insert(job, work);
     }
 
+    /// A record says nothing that is not so, and nothing of the disk that a sync has not said.
+    fn judge_record(&mut self, torrent: TorrentId, record: &Record) {
+        let known = self.torrent(torrent);
+        for piece in record.verified.iter() {
+            assert!(known.may_claim(piece), "piece {piece} is recorded and not verified");
+        }
+        for piece in record.synced.iter() {
+            assert!(record.verified.has(piece), "piece {piece} is synced and not verified");
+            assert!(known.synced.contains(&piece), "piece {piece} is recorded before its sync");
+        }
+        let doubtful = known
+            .doubted
+            .iter()
+            .any(|&piece| record.verified.has(piece) && !known.verified.contains(&piece));
+        assert!(record.doubt || !doubtful, "what is doubted is recorded as certain");
+        if record.rest {
+            assert_eq!(record.verified, record.synced, "what is not on the disk may be lost");
+            known.memory = Some(record.clone().recall(true));
+        }
+    }
+
     fn judge_serve(&mut self, id: LinkId, torrent: TorrentId, block: Block) {
         let known = self.torrent(torrent);
         assert!(known.layout.contains(block) && known.verified.contains(&block.piece), "{block:?}");
@@ -133,7 +175,7 @@ impl World {
             Message::Unchoke => link.unchoked = true,
             Message::Have(piece) => assert!(known.verified.contains(&piece), "piece {piece}"),
             Message::HaveAll => {
-                assert!(fast && known.verified.len() as u32 == known.layout.pieces());
+                assert!(fast && (0..known.layout.pieces()).all(|piece| known.may_claim(piece)));
             }
             Message::Request(block) => judge_request(known, link, block),
             Message::Cancel(block) => {

@@ -5,6 +5,8 @@
 mod chaos;
 mod judge;
 #[cfg(test)]
+mod keeping;
+#[cfg(test)]
 mod rules;
 mod world;
 

@@ -16,7 +16,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// A world with one torrent that runs, of which nothing is there.
 fn world(files: &[u64], priorities: Vec<Priority>) -> (World, TorrentId) {
     let config = Config { peer_id: super::world::OURS, dials_max: 0, ..Config::default() };
-    let mut world = World::with(&Rng::from_number(1), config, Rng::from_number(1));
+    let mut world = World::with(1, config);
     let torrent = add(&mut world, 1, files, priorities);
     (world, torrent)
 }
@@ -196,7 +196,10 @@ fn the_end_does_not_wait_for_links_that_say_nothing() {
     assert!(world.links[&before].closing && world.links[&after].closing);
     world.end(before, CloseReason::Stopped);
     world.end(after, CloseReason::Stopped);
-    let job = *world.jobs.keys().next().expect("a sync");
-    world.answer(job, Ok(Done::Ready));
+    for _ in ["a sync", "a record"] {
+        assert!(!world.ended);
+        let job = *world.jobs.keys().next().expect("a job");
+        world.answer(job, Ok(Done::Ready));
+    }
     assert!(world.ended);
 }

@@ -17,7 +17,14 @@ use toubkal_wire::message::Message;
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) layout: Arc<Layout>,
+    /// Pieces that the store found right, or that are remembered and beyond doubt.
     pub(super) verified: BTreeSet<u32>,
+    /// Pieces that are remembered, and must be checked before they are given.
+    pub(super) doubted: BTreeSet<u32>,
+    /// Pieces that a sync has brought to the disk, or that were there.
+    pub(super) synced: BTreeSet<u32>,
+    /// What the next life may believe.
+    pub(super) memory: Option<Memory>,
     pub(super) admitted: bool,
     pub(super) removed: bool,
     pub(super) priorities: Vec<Priority>,
@@ -57,6 +64,8 @@ pub(super) enum Work {
     Store,
     Verify(TorrentId, u32),
     Digest(TorrentId, u32),
+    /// What was verified when it began.
+    Sync(TorrentId, BTreeSet<u32>),
     Other,
 }
 
@@ -69,12 +78,15 @@ pub(super) struct World {
     pub(super) out: Outbox<Action>,
     pub(super) torrents: BTreeMap<TorrentId, Known>,
     pub(super) layouts: BTreeMap<u64, (Arc<Layout>, Vec<Priority>)>,
+    pub(super) memories: BTreeMap<u64, Memory>,
     pub(super) links: BTreeMap<LinkId, Open>,
     /// Generation of each place for a link.
     pub(super) places: Vec<u32>,
     pub(super) dials: BTreeMap<DialId, (TorrentId, SocketAddr)>,
     pub(super) jobs: BTreeMap<JobId, Work>,
     pub(super) jobs_ever: BTreeSet<JobId>,
+    /// All records, of all torrents.
+    pub(super) records: Vec<Record>,
     /// Blocks in a row of each piece that went through the hash on their way to the disk.
     pub(super) hashed: BTreeMap<(TorrentId, u32), u32>,
     pub(super) payloads: BTreeSet<u32>,
@@ -99,24 +111,26 @@ impl World {
             slots: rng.below(5) as u32,
             ..Config::default()
         };
-        let seed = Rng::from_number(rng.bits());
-        Self::with(&seed, config, rng)
+        let seed = rng.bits();
+        Self { rng, ..Self::with(seed, config) }
     }
 
-    /// An engine made of this seed and config; what happens to it is drawn from `rng`.
-    pub(super) fn with(seed: &Rng, config: Config, rng: Rng) -> Self {
+    pub(super) fn with(seed: u64, config: Config) -> Self {
+        let rng = Rng::from_number(seed);
         Self {
-            engine: Engine::new(config, seed),
+            engine: Engine::new(config, &rng.fork("engine")),
             rng,
             now: Time::START,
             out: Outbox::new(),
             torrents: BTreeMap::new(),
             layouts: BTreeMap::new(),
+            memories: BTreeMap::new(),
             links: BTreeMap::new(),
             places: Vec::new(),
             dials: BTreeMap::new(),
             jobs: BTreeMap::new(),
             jobs_ever: BTreeSet::new(),
+            records: Vec::new(),
             hashed: BTreeMap::new(),
             payloads: BTreeSet::new(),
             next_payload: 0,
@@ -220,10 +234,15 @@ impl World {
 
     pub(super) fn answer(&mut self, job: JobId, result: Result<Done, StoreError>) {
         let work = self.jobs.remove(&job);
-        if let (Some(Work::Verify(torrent, piece)), Ok(Done::Good)) = (work, &result)
+        if let (&Some(Work::Verify(torrent, piece)), Ok(Done::Good)) = (&work, &result)
             && let Some(known) = self.torrents.get_mut(&torrent)
         {
             known.verified.insert(piece);
+        }
+        if let (Some(Work::Sync(torrent, covered)), Ok(_)) = (work, &result)
+            && let Some(known) = self.torrents.get_mut(&torrent)
+        {
+            known.synced.extend(covered);
         }
         self.tell(Event::Job(job, result));
     }
@@ -241,7 +260,7 @@ impl World {
             Work::Digest(torrent, piece) => {
                 Done::Digests(std::vec![[0; 20]; blocks(self, torrent, piece)])
             }
-            Work::Other => Done::Ready,
+            Work::Sync(..) | Work::Other => Done::Ready,
         }
     }
 
@@ -264,7 +283,9 @@ impl World {
                 worth.set(piece);
             }
         }
-        let changed = crate::base::Bitset::full(layout.pieces());
+        let mut changed = crate::base::Bitset::new(layout.pieces());
+        (0..layout.pieces()).filter(|_| rng.one_in(6)).for_each(|piece| _ = changed.set(piece));
+        known.recall(&worth, &changed);
         Done::Opened(Opened { files, worth, changed }.into())
     }
 
@@ -272,6 +293,25 @@ impl World {
         if std::env::var_os("TOUBKAL_SEED_LOG").is_some() {
             std::eprintln!("{:?} {}", self.now, line());
         }
+    }
+}
+
+impl Known {
+    /// What the engine may believe of what it finds.
+    pub(super) fn recall(&mut self, worth: &Bitset, changed: &Bitset) {
+        let (pieces, memory) = (self.layout.pieces(), self.memory.as_ref());
+        self.doubted.clear();
+        self.synced.clear();
+        let Some(memory) = memory.filter(|memory| memory.have.len() == pieces) else { return };
+        let believed = memory.have.both(worth).filter(|&piece| !changed.has(piece));
+        let believed: BTreeSet<u32> = believed.collect();
+        self.synced = memory.synced.iter().filter(|piece| believed.contains(piece)).collect();
+        *if memory.doubt { &mut self.doubted } else { &mut self.verified } = believed;
+    }
+
+    /// What may be told to peers.
+    pub(super) fn may_claim(&self, piece: u32) -> bool {
+        self.verified.contains(&piece) || self.doubted.contains(&piece)
     }
 }
 

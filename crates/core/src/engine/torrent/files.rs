@@ -44,6 +44,17 @@ pub(super) struct Check {
     running: u32,
     pub(super) done: u32,
     pub(super) of: u32,
+    /// The pieces are a sample of others, on which depends what is checked next.
+    doubted: Option<Doubted>,
+}
+
+/// What is believed if a sample of it is right.
+#[derive(Debug)]
+struct Doubted {
+    worth: Bitset,
+    believed: Bitset,
+    sample: Bitset,
+    wrong: bool,
 }
 
 impl Files {
@@ -97,6 +108,14 @@ impl Files {
         pieces
     }
 
+    /// Counts anew what is missing of each file.
+    pub(super) fn recount(&mut self, layout: &Layout, have: &Bitset) {
+        for (index, file) in self.states.iter_mut().enumerate() {
+            let missing = layout.pieces_of(index as u32).filter(|&piece| !have.has(piece));
+            file.missing = missing.count() as u32;
+        }
+    }
+
     /// What must hold at any time, once the folder was looked at; for tests.
     #[cfg(any(test, feature = "testing"))]
     pub(super) fn check(&self, layout: &Layout, have: &Bitset) {
@@ -123,9 +142,17 @@ impl Torrent {
     ) {
         self.jobs -= 1;
         if let Phase::Stopping { .. } = self.phase {
+            match task {
+                Task::Sync => self.durable.sync_ended(result.is_ok()),
+                Task::Record => self.recorded(cx, result.map(drop)),
+                _ => {}
+            }
             return self.settle(cx);
         }
         match (task, result) {
+            (Task::Record, result) => self.recorded(cx, result.map(drop)),
+            (Task::Sync, Ok(_)) => self.synced(cx),
+            (Task::Prove { piece }, Ok(done)) => self.proved(cx, piece, done == Done::Good),
             (Task::Open, Ok(Done::Opened(opened))) => self.opened(cx, *opened),
             (Task::Check { piece }, Ok(Done::Good)) => self.checked(cx, piece, true),
             (Task::Check { piece }, Ok(Done::Bad(_))) => self.checked(cx, piece, false),
@@ -147,7 +174,7 @@ impl Torrent {
     }
 
     fn opened(&mut self, cx: &mut Cx<'_>, opened: Opened) {
-        let Opened { files: found, worth, .. } = opened;
+        let Opened { files: found, worth, changed } = opened;
         for (file, found) in self.files.states.iter_mut().zip(found) {
             file.found = found;
         }
@@ -159,8 +186,29 @@ impl Torrent {
         if let Some(index) = self.files.states.iter().position(in_the_way) {
             return self.fail(cx, exists(index));
         }
-        let of = worth.ones();
-        self.phase = Phase::Checking(Check { worth, cursor: 0, running: 0, done: 0, of });
+        let believed = self.believed(&worth, &changed);
+        if self.doubts() && !believed.is_empty() {
+            let sample = self.sample(&believed);
+            let doubted = Doubted { worth, believed, sample: sample.clone(), wrong: false };
+            self.phase = Phase::Checking(Check::of(sample, Some(doubted)));
+        } else {
+            self.phase = Phase::Checking(Check::of(without(&worth, &believed), None));
+            self.believe(cx, &believed, &believed);
+        }
+        self.check_more(cx);
+    }
+
+    /// The sample of what is believed was checked: it speaks for the rest, or nothing does.
+    fn sampled(&mut self, cx: &mut Cx<'_>, doubted: Doubted) {
+        let Doubted { worth, believed, sample, wrong } = doubted;
+        if wrong {
+            let checked = self.have.clone();
+            self.phase = Phase::Checking(Check::of(without(&worth, &checked), None));
+            self.believe(cx, &checked, &checked);
+        } else {
+            self.phase = Phase::Checking(Check::of(without(&worth, &believed), None));
+            self.believe(cx, &believed, &sample);
+        }
         self.check_more(cx);
     }
 
@@ -177,6 +225,9 @@ impl Torrent {
             begin.push(piece);
         }
         let over = check.running == 0;
+        if over && let Some(doubted) = check.doubted.take() {
+            return self.sampled(cx, doubted);
+        }
         for piece in begin {
             let job = self.job(cx, Task::Check { piece });
             cx.push(Action::Verify { job, torrent: self.id, piece, hashed: 0 });
@@ -190,8 +241,12 @@ impl Torrent {
         let Phase::Checking(check) = &mut self.phase else { return };
         check.running -= 1;
         check.done += 1;
+        if let Some(doubted) = &mut check.doubted {
+            doubted.wrong |= !good;
+        }
         if good {
             self.take_in(piece);
+            self.sync_soon(cx);
         }
         self.check_more(cx);
     }
@@ -249,7 +304,7 @@ impl Torrent {
     }
 
     /// A piece is verified: everything that counts pieces counts it.
-    fn take_in(&mut self, piece: u32) {
+    pub(super) fn take_in(&mut self, piece: u32) {
         if !self.have.set(piece) {
             return;
         }
@@ -293,6 +348,7 @@ impl Torrent {
             cx.push(Action::Digest { job, torrent: self.id, piece });
         }
         self.take_in(piece);
+        self.sync_soon(cx);
         cx.notify(Notice::PieceDone { torrent: self.id, piece });
         self.tell_have(cx, piece);
         self.finish_files(cx);
@@ -355,12 +411,25 @@ impl Torrent {
         let over = self.is_active() && self.missing == 0 && self.files.unfinished == 0;
         if over && !self.completed {
             self.completed = true;
+            self.keep(cx);
             cx.notify(Notice::Completed { torrent: self.id, at_once: !self.worked });
         }
     }
 }
 
+/// The pieces of the first set that are not in the second.
+fn without(pieces: &Bitset, others: &Bitset) -> Bitset {
+    let mut left = Bitset::new(pieces.len());
+    pieces.minus(others).for_each(|piece| _ = left.set(piece));
+    left
+}
+
 impl Check {
+    fn of(worth: Bitset, doubted: Option<Doubted>) -> Self {
+        let of = worth.ones();
+        Self { worth, cursor: 0, running: 0, done: 0, of, doubted }
+    }
+
     fn next(&mut self) -> Option<u32> {
         while self.cursor < self.worth.len() {
             let piece = self.cursor;

@@ -63,6 +63,9 @@ impl Torrent {
         while (peer.serving.len() as u32) < peer.serves
             && let Some(&block) = peer.queue.front()
         {
+            if self.unproven.has(block.piece) {
+                return self.prove(cx, block.piece);
+            }
             if !cx.take(Way::Up, block.length, &mut self.limits) {
                 return;
             }

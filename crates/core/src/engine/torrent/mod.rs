@@ -8,6 +8,7 @@ mod asking;
 mod check;
 mod files;
 mod giving;
+mod keeping;
 mod meeting;
 
 use alloc::collections::BTreeMap;
@@ -19,9 +20,11 @@ use core::net::SocketAddr;
 use toubkal_wire::layout::{Block, Layout};
 
 use self::files::{Check, Files};
+use self::keeping::Unproven;
 use super::action::{Action, Notice, StoreError, StoreErrorKind, Terms};
 use super::blame::Blame;
 use super::bounds::{CHOKE_TIME, FULL_REST};
+use super::durable::{Durable, Memory, Totals};
 use super::event::{AddTorrent, CloseReason, DialId, JobId, LinkId, Priority, Rates, TorrentId};
 use super::limits::Limits;
 use super::meter::Meter;
@@ -50,6 +53,14 @@ pub(super) struct Torrent {
     jobs: u32,
 
     have: Bitset,
+    /// What an earlier life has left, until it is known what of it is still there.
+    memory: Option<Memory>,
+    /// What is held is known, so that it may be recorded.
+    known: bool,
+    durable: Durable,
+    unproven: Unproven,
+    /// What earlier lives have transferred.
+    before: Totals,
     files: Files,
     /// Wanted pieces that are not verified, and their bytes.
     missing: u32,
@@ -87,9 +98,17 @@ enum Phase {
     /// Links close, jobs end, then everything is synced.
     Stopping {
         error: Option<StoreError>,
-        syncing: bool,
+        step: Step,
     },
     Stopped(Option<StoreError>),
+}
+
+/// What a stop is waiting for: each step until every job and link of it is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Leaving,
+    Syncing,
+    Recording,
 }
 
 /// What follows on the end of a stop.
@@ -97,6 +116,8 @@ enum Phase {
 enum Next {
     Rest,
     Start,
+    /// Start, and believe nothing.
+    Check,
     Remove,
 }
 
@@ -119,6 +140,11 @@ impl Torrent {
             retry_at: None,
             jobs: 0,
             have: Bitset::new(layout.pieces()),
+            before: add.memory.as_ref().map_or(Totals::default(), |memory| memory.totals),
+            memory: add.memory,
+            known: false,
+            durable: Durable::new(layout.pieces()),
+            unproven: Unproven::none(layout.pieces()),
             files,
             missing: 0,
             left: 0,
@@ -144,13 +170,12 @@ impl Torrent {
         }
     }
 
-    /// Looks at the folder, checks, and begins. Nothing is remembered of an earlier life but
-    /// the addresses and the totals.
+    /// Looks at the folder, checks what is not remembered, and begins.
     pub(super) fn start(&mut self, cx: &mut Cx<'_>) {
         match self.phase {
             Phase::Stopped(_) => {}
             Phase::Stopping { .. } => {
-                if self.next != Next::Remove {
+                if self.next == Next::Rest {
                     self.next = Next::Start;
                 }
                 return;
@@ -160,6 +185,9 @@ impl Torrent {
         self.retry_at = None;
         self.next = Next::Rest;
         self.have = Bitset::new(self.layout.pieces());
+        self.unproven = Unproven::none(self.layout.pieces());
+        self.durable = Durable::new(self.layout.pieces());
+        self.known = false;
         self.files.forget();
         let priorities = self.files.piece_priorities(&self.layout);
         self.picker = Picker::new(priorities, self.sequential, self.rng.fork("picker"));
@@ -187,10 +215,14 @@ impl Torrent {
             return;
         }
         match self.phase {
-            Phase::Stopped(_) => self.start(cx),
+            Phase::Stopped(_) => {
+                self.memory = None;
+                self.start(cx);
+            }
             _ => {
+                self.known = true;
                 self.wind_down(cx, None);
-                self.next = Next::Start;
+                self.next = Next::Check;
             }
         }
     }
@@ -242,26 +274,35 @@ impl Torrent {
             cx.shared.dials.remove(&dial);
             self.roster.left(remote, cx.now, core::time::Duration::ZERO);
         }
-        self.phase = Phase::Stopping { error, syncing: false };
+        self.phase = Phase::Stopping { error, step: Step::Leaving };
         self.settle(cx);
     }
 
-    /// The last steps of a stop: every job answered, then a sync, then the files are closed.
+    /// The last steps of a stop: every job answered, then a sync, then a record, then the files
+    /// are closed.
     fn settle(&mut self, cx: &mut Cx<'_>) {
-        let Phase::Stopping { error, syncing } = self.phase else { return };
+        let Phase::Stopping { error, step } = self.phase else { return };
         if self.jobs > 0 || !self.peers.is_empty() {
             return;
         }
-        if !syncing {
-            self.phase = Phase::Stopping { error, syncing: true };
-            let job = self.job(cx, Task::Sync);
-            return cx.push(Action::Sync { job, torrent: self.id });
+        if step == Step::Leaving {
+            self.phase = Phase::Stopping { error, step: Step::Syncing };
+            return self.sync(cx);
+        }
+        if step == Step::Syncing && self.known && self.next != Next::Remove {
+            self.phase = Phase::Stopping { error, step: Step::Recording };
+            return self.record_rest(cx);
         }
         self.partials.clear();
         cx.push(Action::Release { torrent: self.id });
         self.phase = Phase::Stopped(error);
-        if self.next == Next::Start {
-            self.start(cx);
+        match self.next {
+            Next::Rest | Next::Remove => {}
+            Next::Start => self.start(cx),
+            Next::Check => {
+                self.memory = None;
+                self.start(cx);
+            }
         }
     }
 
@@ -281,9 +322,14 @@ impl Torrent {
     }
 
     /// What is due every second.
-    pub(super) fn tick(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn tick(&mut self, cx: &mut Cx<'_>, keep: bool) {
         self.down.tick();
         self.up.tick();
+        if keep {
+            self.keep(cx);
+        } else if self.has_news() && self.durable.is_late(cx.now) {
+            cx.shared.sync_at.get_or_insert(cx.now);
+        }
         if self.retry_at.is_some_and(|at| at <= cx.now) {
             self.start(cx);
         }
@@ -319,6 +365,7 @@ impl Torrent {
     pub(super) fn wants_tick(&self) -> bool {
         self.retry_at.is_some()
             || self.down.rate() + self.up.rate() > 0
+            || self.has_news()
             || (self.is_active() && (!self.peers.is_empty() || self.roster.len() > 0))
     }
 
