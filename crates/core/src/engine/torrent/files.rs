@@ -123,7 +123,7 @@ impl Files {
     }
 
     /// What must hold at any time, once the folder was looked at; for tests.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     pub(super) fn check(&self, layout: &Layout, have: &Bitset) {
         for (index, file) in self.states.iter().enumerate() {
             let missing = layout.pieces_of(index as u32).filter(|&piece| !have.has(piece)).count();
