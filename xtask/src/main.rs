@@ -1,6 +1,7 @@
 //! Chores of the repository. `cargo xtask help` lists them.
 #![forbid(unsafe_code)]
 
+mod fuzz;
 mod seeds;
 mod shell;
 mod steps;
@@ -24,6 +25,13 @@ Usage: cargo xtask <command>
   seeds [COUNT] [--from SEED]
              The random tests of the engine and its swarms, with COUNT seeds each
              (1000), beginning with SEED (0).
+  fuzz [TARGET]... [--minutes N] [--jobs N]
+             Searches for inputs that break a promise, N minutes (1) a target, on all
+             cores. A finding is kept in fuzz/findings, with the command that shows it.
+  fuzz [TARGET]... --merge
+             Keeps the least of what was found that reaches the same code in fuzz/corpus.
+  fuzz --list
+             The targets.
   bench-get [--rounds N] [--size MiB] [--to FOLDER]
              Toubkal and libtorrent as leechers of the same seed, in turn.
   tools      Installs what the interop tests need, and nothing else.
@@ -41,6 +49,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::run().map(|note| println!("tidy: {note}")),
         "tools" => tools::install().map(|note| println!("tools: {note}")),
         "seeds" => seeds::run(rest),
+        "fuzz" => fuzz::run(rest),
         "bench-get" => bench_get(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");

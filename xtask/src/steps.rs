@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::shell::{Log, cargo, command, installed, logged, output, root, target_dir};
 use crate::test::{Done, Options};
-use crate::{tidy, tools};
+use crate::{fuzz, tidy, tools};
 
 /// One check.
 pub(crate) struct Step {
@@ -25,6 +25,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "doctest", what: "examples in the documentation", run: doctest },
     Step { name: "doc", what: "documentation, warnings are errors", run: doc },
     Step { name: "interop", what: "Toubkal against other BitTorrent programs", run: interop },
+    Step { name: "fuzz", what: "some seconds of fuzzing for each target", run: fuzz },
     Step { name: "deny", what: "licences, bans and sources of dependencies", run: deny },
 ];
 
@@ -92,6 +93,16 @@ fn interop(options: &Options, log: &Log) -> Result<Done, String> {
     test.env("RUST_BACKTRACE", "0");
     logged(&mut test, log)?;
     Ok(Done::Passed(log.tests()))
+}
+
+/// Long enough to find what a change has broken plainly: the corpus reaches most of the code.
+fn fuzz(_: &Options, log: &Log) -> Result<Done, String> {
+    const SECONDS: u64 = 8;
+    if !cfg!(target_os = "linux") {
+        let why = "fuzzing is set up for Linux; the unit tests played the corpus";
+        return Ok(Done::Skipped(why.to_owned()));
+    }
+    fuzz::briefly(SECONDS, log).map(Done::Passed)
 }
 
 /// Runs tests by nextest where it is there; `cargo test` does as well.

@@ -1,4 +1,5 @@
-//! Installs what the interop tests need: Debian packages, and libtorrent's wheel from PyPI.
+//! Installs what the interop tests need, Debian packages and libtorrent's wheel from PyPI, and the
+//! C++ compiler for fuzzing.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -32,9 +33,19 @@ pub(crate) fn install() -> Result<String, String> {
     if !python().is_file() && !has_venv() {
         packages.push("python3-venv");
     }
-    install_packages(&packages, &log)?;
+    let why = "the interop tests need some packages";
+    install_packages(&packages, why, "--skip tools,interop", &log)?;
     install_wheel(&log)?;
     Ok(if packages.is_empty() { String::new() } else { packages.join(" ") })
+}
+
+/// Sees to it that there is a C++ compiler: libFuzzer is written in it.
+pub(crate) fn compiler(log: &Log) -> Result<(), String> {
+    let own = std::env::var_os("CXX").is_some();
+    if own || ["c++", "g++", "clang++"].into_iter().any(installed) {
+        return Ok(());
+    }
+    install_packages(&["g++"], "fuzzing needs a C++ compiler", "--skip fuzz", log)
 }
 
 /// The Python of the local environment.
@@ -50,19 +61,20 @@ fn has_venv() -> bool {
     output(&mut command("python3", ["-c", "import ensurepip, venv"])).is_some()
 }
 
-fn install_packages(packages: &[&str], log: &Log) -> Result<(), String> {
+/// Installs packages, or says how: `why`, and how to do without.
+fn install_packages(packages: &[&str], why: &str, without: &str, log: &Log) -> Result<(), String> {
     if packages.is_empty() {
         return Ok(());
     }
     let by_hand = format!("apt-get install --no-install-recommends {}", packages.join(" "));
     if !installed("apt-get") {
         return Err(format!(
-            "missing programs; on Debian they come with: {by_hand}\n\
-             Install their like here, or leave the interop tests out: --skip tools,interop"
+            "{why}; on Debian they come with: {by_hand}\n\
+             Install their like here, or do without: cargo xtask test {without}"
         ));
     }
     if output(&mut command("id", ["-u"])).as_deref() != Some("0") {
-        return Err(format!("the interop tests need some packages. Run: sudo {by_hand}"));
+        return Err(format!("{why}. Run: sudo {by_hand}"));
     }
     let apt = |args: &[&str]| {
         let mut apt = command("apt-get", ["-qq"]);

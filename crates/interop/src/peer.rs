@@ -260,6 +260,15 @@ impl Peer {
         self.process.until("it has written enough", || blocks(&folder) * 512 >= bytes);
     }
 
+    /// Waits until something is true of the world while it runs.
+    ///
+    /// # Panics
+    ///
+    /// When it ends, or too much time passes, before it is true.
+    pub fn until(&mut self, what: &str, holds: impl FnMut() -> bool) {
+        self.process.until(what, holds);
+    }
+
     /// Waits until it ends by itself.
     ///
     /// # Panics

@@ -3,7 +3,10 @@
 
 use toubkal_interop::{Client, Content, Network, Tracker};
 
-const LIMIT: u32 = 1_500_000;
+/// Bytes a second that a slow client gives.
+const LIMIT: u32 = 1_000_000;
+/// Who gave less took no part.
+const PART: u64 = 1_000_000;
 
 #[test]
 fn toubkal_finds_a_seed_through_opentracker() {
@@ -45,7 +48,8 @@ fn others_find_each_other_through_toubkal_as_tracker() {
 }
 
 /// The seeds are slow, so that none can give everything before the others take part:
-/// Transmission lets nobody in for its first ten seconds.
+/// Transmission lets nobody in for its first ten seconds, and libtorrent sometimes lets nobody
+/// have anything for its first fifteen.
 #[test]
 fn toubkal_gets_from_a_mixed_swarm_though_a_seed_is_killed_half_way() {
     let net = Network::new();
@@ -59,10 +63,11 @@ fn toubkal_gets_from_a_mixed_swarm_though_a_seed_is_killed_half_way() {
     tracker.until_seeds(3);
     let mut get = net.start(Client::Toubkal, &content).tracker(&tracker).get();
     get.has_written(content.size() / 2);
+    get.until("the first seed takes part", || net.sent_by(&first) > PART);
     first.kill();
     get.complete();
     for peer in [&first, &others[0], &others[1]] {
-        assert!(net.sent_by(peer) > 1_000_000, "{:?} took no part", peer.client());
+        assert!(net.sent_by(peer) > PART, "{:?} took no part", peer.client());
     }
     content.assert_same(get);
 }

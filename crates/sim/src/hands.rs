@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use toubkal_core::base::{Machine as _, Outbox};
-use toubkal_core::engine::{Action, Event, LinkEvent, LinkId, Notice, Served};
+use toubkal_core::engine::{Action, Done, Event, JobId, LinkEvent, LinkId, Notice, Served};
 use toubkal_wire::layout::Block;
-use toubkal_wire::message::{self, Message};
 
-use crate::manners::Manners;
-use crate::network::Item;
+use crate::disk::Op;
+use crate::host::SimLink;
 use crate::queue::Delivery;
-use crate::world::{Work, World};
+use crate::store::Whose;
+use crate::world::World;
 
 impl World {
     pub(crate) fn wake(&mut self, host: usize) {
@@ -74,8 +74,12 @@ impl World {
         }
         let now = machine.clock.read(self.now);
         self.watch.hears(host, now, &event);
+        let opened = matches!(event, Event::Job(_, Ok(Done::Opened(_))));
         let mut out = std::mem::take(&mut self.out);
         self.hosts[host].engine.handle(now, event, &mut out);
+        if opened {
+            self.check_belief(host);
+        }
         self.carry_out(host, out);
     }
 
@@ -142,35 +146,31 @@ impl World {
                 self.after(wait, Delivery::Connect { from: host, life, dial, to: remote });
             }
             Action::Send { link, message } => self.send(host, link, &message),
-            Action::Serve { link, block, .. } => self.serve(host, link, block),
+            Action::Serve { link, block, .. } => self.fetch(host, link, block),
             Action::Unserve { link, block } => {
-                let link_of = self.hosts[host].links.get_mut(link);
-                if link_of.is_some_and(|sim| sim.outgoing.withdraw(block)) {
+                let machine = &mut self.hosts[host];
+                let reading = machine.lanes.forget(link, Some(block)).len() == 1;
+                let waits = |sim: &mut SimLink| sim.outgoing.withdraw(block);
+                if reading || machine.links.get_mut(link).is_some_and(waits) {
                     self.served_later(host, link, block, Served::Withdrawn);
                 }
             }
             Action::Close { link, reason } => self.close(host, link, reason),
-            Action::Open { job, .. } => self.start(host, job, Work::Open, 0),
-            Action::Store { job, block, payload, .. } => {
-                let tag = self.hosts[host].payloads.release(&payload);
-                self.start(host, job, Work::Write(block, tag), block.length);
-            }
             Action::Discard { payload } => _ = self.hosts[host].payloads.release(&payload),
+            Action::Open { job, wanted, .. } => self.job(host, job, Op::Open { wanted }),
+            Action::Store { job, block, payload, digest, .. } => {
+                let body = self.hosts[host].payloads.release(&payload);
+                self.job(host, job, Op::Write { block, body, digest });
+            }
             Action::Verify { job, piece, hashed, .. } => {
-                let rest = self.layout.piece_size(piece) - hashed;
-                self.start(host, job, Work::Verify(piece), rest);
+                self.job(host, job, Op::Verify { piece, hashed });
             }
-            Action::Digest { job, piece, .. } => {
-                let size = self.layout.piece_size(piece);
-                self.start(host, job, Work::Digest(piece), size);
-            }
-            Action::Reclaim { job, .. }
-            | Action::Finish { job, .. }
-            | Action::Sync { job, .. }
-            | Action::Record { job, .. } => {
-                self.start(host, job, Work::Nothing, 0);
-            }
-            Action::Release { .. } => {}
+            Action::Digest { job, piece, .. } => self.job(host, job, Op::Digest { piece }),
+            Action::Reclaim { job, file, .. } => self.job(host, job, Op::Reclaim { file }),
+            Action::Finish { job, file, .. } => self.job(host, job, Op::Finish { file }),
+            Action::Sync { job, .. } => self.job(host, job, Op::Sync),
+            Action::Record { job, record, .. } => self.job(host, job, Op::Record(record)),
+            Action::Release { .. } => self.submit(host, Whose::Nobody, Op::Release),
             Action::Notify(notice) => self.note(host, notice),
         }
     }
@@ -181,10 +181,8 @@ impl World {
         match &notice {
             Notice::Added { torrent, .. } => machine.torrent = Some(*torrent),
             Notice::Completed { .. } => {
-                if machine.completed.is_none() {
-                    self.waiting -= usize::from(!machine.gone);
-                    machine.completed = Some(self.now);
-                }
+                machine.completed.get_or_insert(self.now);
+                self.recount();
                 self.log(host, "completed", String::new);
             }
             Notice::Checked { .. } => {
@@ -199,36 +197,14 @@ impl World {
                 self.log(host, "unrecorded", || format!("{error:?}"));
             }
             Notice::Banned { remote, .. } => self.log(host, "banned", || remote.to_string()),
+            Notice::FileLost { file, .. } => self.log(host, "lost", || file.to_string()),
             Notice::Verified { .. } | Notice::Ended => {}
         }
         self.hosts[host].notices.push((self.now, notice));
     }
 
-    fn serve(&mut self, host: usize, link: LinkId, block: Block) {
-        let machine = &mut self.hosts[host];
-        // Closed already, and the engine will hear of it: no answer comes after that.
-        if machine.links.get(link).is_none() {
-            return;
-        }
-        let tag = machine.disk.read(block).expect("only what is there is served");
-        let tag = match machine.setup.manners {
-            Manners::Corrupts(times) if machine.chance.one_in(times) => {
-                1 + machine.chance.below(1 << 30) as u32
-            }
-            Manners::Silent | Manners::Echoes | Manners::Loiters => return,
-            Manners::Rejects => {
-                machine.refused += 1;
-                return self.served_later(host, link, block, Served::Withdrawn);
-            }
-            _ => tag,
-        };
-        if self.hosts[host].setup.manners == Manners::Flaps {
-            self.say(host, link, &Message::Choke);
-            self.say(host, link, &Message::Unchoke);
-        }
-        let mut bytes = self.spare.pop().unwrap_or_default();
-        bytes.extend(message::piece_head(block));
-        self.transmit(host, link, Item { bytes, body: Some((block, tag)) });
+    fn job(&mut self, host: usize, job: JobId, op: Op) {
+        self.submit(host, Whose::Job(job), op);
     }
 
     pub(crate) fn served_later(&mut self, host: usize, link: LinkId, block: Block, how: Served) {

@@ -5,21 +5,23 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use toubkal_core::base::{Rng, Slab, Time};
+use toubkal_core::base::{Slab, Time};
 use toubkal_core::engine::{
-    Action, CloseReason, Config, Engine, Event, JobId, LinkId, LinkKind, Notice, Payload, Priority,
-    Rates, Terms, TorrentId,
+    Action, CloseReason, Engine, Event, JobId, LinkId, LinkKind, Notice, Payload, Priority, Rates,
+    Terms, TorrentId,
 };
 use toubkal_core::link::Link;
 use toubkal_wire::handshake::Greeting;
-use toubkal_wire::layout::{Block, Layout};
+use toubkal_wire::layout::Block;
 
 use crate::chance::Chance;
-use crate::disk::{Disk, Tag};
-use crate::lane::Lane;
+use crate::disk::{Body, Content, Disk, DiskFaults};
+use crate::fifo::Fifo;
+use crate::lives::new_engine;
 use crate::manners::Manners;
 use crate::mishaps::Clock;
 use crate::network::{Item, Outgoing, Uplink};
+use crate::store::Lanes;
 use crate::tracker::Client;
 
 /// What a host is like.
@@ -51,6 +53,8 @@ pub struct Setup {
     pub priorities: Vec<Priority>,
     /// How it behaves.
     pub manners: Manners,
+    /// What its disk is like.
+    pub disk: DiskFaults,
 }
 
 impl Default for Setup {
@@ -69,6 +73,7 @@ impl Default for Setup {
             sequential: false,
             priorities: Vec::new(),
             manners: Manners::Honest,
+            disk: DiskFaults::default(),
         }
     }
 }
@@ -89,7 +94,7 @@ pub(crate) struct SimLink {
     /// Bytes that came and do not make a message yet.
     pub(crate) inbox: Vec<u8>,
     /// What is on its way here, in order.
-    pub(crate) coming: Lane<Coming>,
+    pub(crate) coming: Fifo<Coming>,
     /// What waits for the line.
     pub(crate) outgoing: Outgoing,
     /// Bytes of blocks that were sent, and received.
@@ -122,7 +127,7 @@ impl SimLink {
             peer,
             codec: Link::new(),
             inbox: Vec::new(),
-            coming: Lane::default(),
+            coming: Fifo::default(),
             outgoing: Outgoing::default(),
             sent: 0,
             got: 0,
@@ -144,13 +149,17 @@ pub(crate) struct Host {
     pub(crate) address: SocketAddr,
     pub(crate) peer_id: [u8; 20],
     /// How often it was started before.
-    pub(crate) life: u32,
+    pub(crate) life: u64,
     pub(crate) engine: Engine,
     pub(crate) clock: Clock,
     /// The process does nothing before.
     pub(crate) paused_until: Time,
-    /// The process does not run.
+    /// The process does not run: it has not come yet, or has died.
     pub(crate) down: bool,
+    /// It has died, and nobody waits for it.
+    pub(crate) dead: bool,
+    /// Ends of links that have not heard of the end of the last life.
+    pub(crate) half_open: Vec<End>,
     pub(crate) client: Option<Client>,
     /// Whom it says it is, when it poses as others.
     pub(crate) mask: Option<[u8; 20]>,
@@ -160,15 +169,15 @@ pub(crate) struct Host {
     pub(crate) uplink: Uplink,
     pub(crate) downlink_free: Time,
     pub(crate) disk: Disk,
-    pub(crate) disk_free: Time,
+    pub(crate) lanes: Lanes,
     pub(crate) payloads: Payloads,
     pub(crate) jobs: BTreeMap<JobId, ()>,
     /// What the engine is to hear: of the hands, and of the store.
-    pub(crate) facts: Lane<Event>,
-    pub(crate) answers: Lane<Event>,
+    pub(crate) facts: Fifo<Event>,
+    pub(crate) answers: Fifo<Event>,
     /// What the engine wants: of the hands, and of the store.
-    pub(crate) wishes: Lane<Action>,
-    pub(crate) orders: Lane<Action>,
+    pub(crate) wishes: Fifo<Action>,
+    pub(crate) orders: Fifo<Action>,
     pub(crate) wake_at: Option<Time>,
     pub(crate) notices: Vec<(Time, Notice)>,
     pub(crate) completed: Option<Time>,
@@ -182,14 +191,14 @@ impl Host {
     pub(crate) fn new(
         setup: Setup,
         address: SocketAddr,
-        layout: &Arc<Layout>,
+        content: &Arc<Content>,
         chance: Chance,
     ) -> Self {
-        let mut peer_id = *b"-TK0100-000000000000";
-        chance.rng().fork("peer id").fill(&mut peer_id[8..]);
+        let (engine, peer_id) = new_engine(&setup, chance.rng(), 0);
+        let faults = setup.disk.clone();
         Self {
-            disk: Disk::new(layout.clone(), setup.seed),
-            engine: engine(&setup, peer_id, &chance.rng().fork("engine")),
+            disk: Disk::new(content.clone(), setup.seed, faults, chance.rng().fork("disk")),
+            engine,
             setup,
             address,
             peer_id,
@@ -197,6 +206,8 @@ impl Host {
             clock: Clock::default(),
             paused_until: Time::START,
             down: true,
+            dead: false,
+            half_open: Vec::new(),
             client: None,
             mask: None,
             torrent: None,
@@ -204,13 +215,13 @@ impl Host {
             links: Slab::new(),
             uplink: Uplink::default(),
             downlink_free: Time::START,
-            disk_free: Time::START,
+            lanes: Lanes::default(),
             payloads: Payloads::default(),
             jobs: BTreeMap::new(),
-            facts: Lane::default(),
-            answers: Lane::default(),
-            wishes: Lane::default(),
-            orders: Lane::default(),
+            facts: Fifo::default(),
+            answers: Fifo::default(),
+            wishes: Fifo::default(),
+            orders: Fifo::default(),
             wake_at: None,
             notices: Vec::new(),
             completed: None,
@@ -220,63 +231,32 @@ impl Host {
         }
     }
 
-    /// The process ends: everything is gone but the disk. Its next life begins with another engine
-    /// and, as programs do, another peer id.
-    pub(crate) fn die(&mut self) {
-        self.life += 1;
-        let rng = self.chance.rng().fork_indexed("life", u64::from(self.life));
-        rng.fork("peer id").fill(&mut self.peer_id[8..]);
-        self.engine = engine(&self.setup, self.peer_id, &rng.fork("engine"));
-        self.down = true;
-        (self.torrent, self.terms, self.client, self.wake_at) = (None, None, None, None);
-        self.uplink.turns.clear();
-        self.payloads = Payloads::default();
-        self.jobs.clear();
-        self.facts = Lane::default();
-        self.answers = Lane::default();
-        self.wishes = Lane::default();
-        self.orders = Lane::default();
-    }
-
     /// Whether nothing more is expected of it.
     pub(crate) fn is_through(&self) -> bool {
-        self.gone || self.completed.is_some()
+        self.gone || self.dead || self.completed.is_some()
     }
-}
-
-fn engine(setup: &Setup, peer_id: [u8; 20], rng: &Rng) -> Engine {
-    let slots = if setup.manners == Manners::Takes { 0 } else { setup.slots };
-    let config = Config {
-        peer_id,
-        port: 6881,
-        slots,
-        links_max: setup.links,
-        rates: setup.rates,
-        ..Config::default()
-    };
-    Engine::new(config, rng)
 }
 
 /// The bodies of blocks that were received and are not stored yet.
 #[derive(Debug, Default)]
 pub(crate) struct Payloads {
-    bodies: Vec<Option<Tag>>,
+    bodies: Vec<Option<Body>>,
     free: Vec<u32>,
 }
 
 impl Payloads {
     /// Keeps a body under a name.
-    pub(crate) fn hold(&mut self, tag: Tag) -> Payload {
+    pub(crate) fn hold(&mut self, body: Body) -> Payload {
         let name = self.free.pop().unwrap_or_else(|| {
             self.bodies.push(None);
             self.bodies.len() as u32 - 1
         });
-        self.bodies[name as usize] = Some(tag);
+        self.bodies[name as usize] = Some(body);
         Payload(name)
     }
 
     /// Takes a body back. Each is taken exactly once.
-    pub(crate) fn release(&mut self, payload: &Payload) -> Tag {
+    pub(crate) fn release(&mut self, payload: &Payload) -> Body {
         let body = self.bodies.get_mut(payload.0 as usize).and_then(Option::take);
         self.free.push(payload.0);
         body.expect("the engine returns a payload once")

@@ -2,7 +2,7 @@
 //!
 //! A [`World`] holds hosts; a host is the real engine and the real link codec with a simulated
 //! network and disk around them. Control messages travel as the bytes they are, cut where chance
-//! cuts them; the bodies of blocks travel as [`Tag`]s, which remember whether they are right.
+//! cuts them; the bodies of blocks travel beside them as [`Body`], which may be a symbol.
 //! Nothing here knows a clock, a socket or a file: a seed and a scenario always give the same
 //! run.
 #![forbid(unsafe_code)]
@@ -11,21 +11,23 @@ mod chance;
 mod check;
 mod disk;
 mod faults;
+mod fifo;
 mod hands;
 mod host;
-mod lane;
+mod lives;
 mod manners;
 mod mishaps;
 mod network;
 mod queue;
 mod scenario;
+mod store;
 mod stream;
 mod trace;
 mod tracker;
 mod world;
 
 pub use chance::Chance;
-pub use disk::Tag;
+pub use disk::{Body, Choose, Crash, DiskFaults, Every, Fidelity, Moody, Tag};
 pub use faults::{Faults, Mishap, TrackerFaults};
 pub use host::Setup;
 pub use manners::Manners;

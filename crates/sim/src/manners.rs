@@ -78,6 +78,12 @@ impl Manners {
         matches!(self, Self::Honest | Self::Plain)
     }
 
+    /// Whether it sends what is wrong.
+    #[must_use]
+    pub fn corrupts(self) -> bool {
+        matches!(self, Self::Corrupts(_))
+    }
+
     /// How much longer a block is on its way.
     pub(crate) fn drip(self, block: Block) -> Duration {
         match self {

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use toubkal_core::base::Time;
-use toubkal_core::engine::{Command, TorrentId};
+use toubkal_core::engine::{Command, State, TorrentId};
 
+use crate::disk::Crash;
 use crate::faults::{Faults, Mishap};
 use crate::queue::Delivery;
 use crate::world::World;
@@ -29,11 +30,26 @@ impl World {
         self.at(Time::START.after(at), Delivery::Mishap(Box::new(mishap)));
     }
 
-    /// The network heals, and no fault comes by chance any more.
+    /// The network and the disks heal, and no fault comes by chance any more.
     pub fn heal(&mut self) {
         self.faults = self.faults.healed();
         self.cuts.clear();
+        for host in 0..self.hosts.len() {
+            let disk = self.hosts[host].setup.disk.healed();
+            self.set_disk(host, disk);
+        }
         self.log(usize::MAX, "heal", String::new);
+    }
+
+    /// Users start again what has stopped because of an error.
+    pub fn start_stopped(&mut self) {
+        for host in 0..self.hosts.len() {
+            let machine = &self.hosts[host];
+            let status = machine.torrent.and_then(|torrent| machine.engine.status(torrent));
+            if status.is_some_and(|status| matches!(status.state, State::Stopped(Some(_)))) {
+                self.command(host, Command::Start);
+            }
+        }
     }
 
     pub(crate) fn befall(&mut self, mishap: Mishap) {
@@ -65,10 +81,16 @@ impl World {
             Mishap::Cut { from, to, lasts } => {
                 self.cuts.push(Cut { from, to, since: now, until: now.after(lasts) });
             }
-            Mishap::Crash { host, power, back } => self.crash(host, power, back),
+            Mishap::Crash { host, power, back } => {
+                self.crash_by_chance(host, if power { Crash::Power } else { Crash::Process });
+                match back {
+                    Some(wait) => self.after(wait, Delivery::Restart { host }),
+                    None => self.leave(host),
+                }
+            }
             Mishap::Stop { host, lasts } => {
                 self.command(host, Command::Stop);
-                self.after(lasts, Delivery::Restart { host });
+                self.after(lasts, Delivery::Start { host });
             }
             Mishap::Check { host } => self.command(host, Command::Check),
         }
@@ -78,30 +100,6 @@ impl World {
     pub(crate) fn command(&mut self, host: usize, command: fn(TorrentId) -> Command) {
         if let Some(torrent) = self.hosts[host].torrent {
             self.tell(host, command(torrent).into());
-        }
-    }
-
-    /// Everything that the process knew is gone; its disk is there still.
-    fn crash(&mut self, host: usize, power: bool, back: Option<Duration>) {
-        let links: Vec<_> = self.hosts[host].links.iter().map(|(link, _)| link).collect();
-        for link in links {
-            // A process that dies has its sockets reset by the system; a machine says nothing.
-            if power {
-                self.vanish(host, link);
-            } else {
-                self.drop_link(host, link);
-            }
-        }
-        self.watch.forget(host);
-        let machine = &mut self.hosts[host];
-        machine.die();
-        // What it had, it has to show anew.
-        if machine.completed.take().is_some() {
-            self.waiting += 1;
-        }
-        match back {
-            Some(wait) => self.after(wait, Delivery::Join { host }),
-            None => self.leave(host),
         }
     }
 

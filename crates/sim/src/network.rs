@@ -6,7 +6,7 @@ use std::time::Duration;
 use toubkal_core::engine::LinkId;
 use toubkal_wire::layout::Block;
 
-use crate::disk::Tag;
+use crate::disk::Body;
 
 /// Control bytes that travel as one.
 pub(crate) const SEGMENT_BYTES: usize = 1400;
@@ -15,13 +15,18 @@ pub(crate) const SEGMENT_BYTES: usize = 1400;
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
     pub(crate) bytes: Vec<u8>,
-    pub(crate) body: Option<(Block, Tag)>,
+    pub(crate) body: Option<(Block, Body)>,
 }
 
 impl Item {
+    /// The block that it brings.
+    pub(crate) fn block(&self) -> Option<Block> {
+        self.body.as_ref().map(|&(block, _)| block)
+    }
+
     /// Bytes on the wire.
     pub(crate) fn size(&self) -> u64 {
-        let body = self.body.map_or(0, |(block, _)| u64::from(block.length));
+        let body = self.body.as_ref().map_or(0, |(block, _)| u64::from(block.length));
         self.bytes.len() as u64 + body
     }
 }
@@ -65,14 +70,14 @@ impl Outgoing {
 
     /// Takes a block out that has not begun to travel.
     pub(crate) fn withdraw(&mut self, block: Block) -> bool {
-        let is = |item: &Item| item.body.is_some_and(|(other, _)| other == block);
+        let is = |item: &Item| item.block() == Some(block);
         let found = self.items.iter().position(is);
         found.and_then(|at| self.items.remove(at)).is_some()
     }
 
     /// The blocks that wait.
     pub(crate) fn blocks(&self) -> impl Iterator<Item = Block> + '_ {
-        self.items.iter().filter_map(|item| item.body.map(|(block, _)| block))
+        self.items.iter().filter_map(Item::block)
     }
 }
 

@@ -5,12 +5,13 @@ use std::collections::BinaryHeap;
 use std::net::SocketAddr;
 
 use toubkal_core::base::Time;
-use toubkal_core::engine::{DialId, JobId, LinkId};
+use toubkal_core::engine::{DialId, LinkId};
 use toubkal_wire::layout::Block;
 
+use crate::disk::Crash;
 use crate::faults::Mishap;
+use crate::store::Lane;
 use crate::tracker::Told;
-use crate::world::Work;
 
 /// What happens to a host. Small, since millions wait in the queue: what is large waits at the
 /// host, or at its link.
@@ -29,14 +30,14 @@ pub(crate) enum Delivery {
     /// A connection comes about.
     Connect {
         from: usize,
-        life: u32,
+        life: u64,
         dial: DialId,
         to: SocketAddr,
     },
     /// Nobody answered.
     Unanswered {
         host: usize,
-        life: u32,
+        life: u64,
         dial: DialId,
     },
     /// The host's line is free for the next item.
@@ -55,11 +56,11 @@ pub(crate) enum Delivery {
         link: LinkId,
         silent: bool,
     },
-    Job {
+    /// What a lane of the store was at is over.
+    Done {
         host: usize,
-        life: u32,
-        job: JobId,
-        work: Work,
+        life: u64,
+        lane: Lane,
     },
     Hear {
         host: usize,
@@ -80,12 +81,21 @@ pub(crate) enum Delivery {
     /// The tracker's answer.
     Told {
         host: usize,
-        life: u32,
+        life: u64,
         told: Box<Told>,
     },
     Mishap(Box<Mishap>),
-    /// The user starts a torrent again that was stopped.
+    /// The program, or the machine, dies.
+    Crash {
+        host: usize,
+        crash: Crash,
+    },
+    /// It comes back.
     Restart {
+        host: usize,
+    },
+    /// The user starts a torrent that was stopped.
+    Start {
         host: usize,
     },
 }
@@ -96,13 +106,13 @@ impl Delivery {
         match *self {
             Self::Wake { host }
             | Self::Arrive { host, .. }
-            | Self::Job { host, .. }
+            | Self::Done { host, .. }
             | Self::Hear { host, .. }
             | Self::Fact { host }
             | Self::Wish { host }
             | Self::Watch { host }
             | Self::Told { host, .. }
-            | Self::Restart { host }
+            | Self::Start { host }
             | Self::Unanswered { host, .. } => Some(host),
             _ => None,
         }
@@ -119,14 +129,16 @@ impl Delivery {
             Self::Line { host, .. } => (host as u64) << 8 | 6,
             Self::Arrive { host, link } => (host as u64) << 8 | (link.index() as u64) << 32 | 7,
             Self::Break { host, link, .. } => (host as u64) << 8 | (link.index() as u64) << 32 | 8,
-            Self::Job { host, job, .. } => (host as u64) << 8 | job.0 << 32 | 9,
+            Self::Done { host, .. } => (host as u64) << 8 | 9,
             Self::Hear { host, .. } => (host as u64) << 8 | 10,
             Self::Fact { host } => (host as u64) << 8 | 11,
             Self::Wish { host } => (host as u64) << 8 | 12,
             Self::Watch { host } => (host as u64) << 8 | 13,
             Self::Told { host, .. } => (host as u64) << 8 | 14,
             Self::Mishap(_) => 15,
-            Self::Restart { host } => (host as u64) << 8 | 16,
+            Self::Crash { host, .. } => (host as u64) << 8 | 16,
+            Self::Restart { host } => (host as u64) << 8 | 17,
+            Self::Start { host } => (host as u64) << 8 | 18,
         }
     }
 }

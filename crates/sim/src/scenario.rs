@@ -11,6 +11,7 @@ use toubkal_core::engine::{Priority, Rates};
 use toubkal_wire::layout::{BLOCK_BYTES, Layout};
 
 use crate::chance::Chance;
+use crate::disk::{DiskFaults, Fidelity};
 use crate::faults::{Faults, Mishap, TrackerFaults};
 use crate::host::Setup;
 use crate::manners::Manners;
@@ -30,6 +31,8 @@ const QUIET_EVENTS: f64 = 12.0;
 pub struct Scenario {
     /// From which everything was drawn.
     pub seed: u64,
+    /// How true its bytes are.
+    pub fidelity: Fidelity,
     /// Bytes of a piece.
     pub piece: u32,
     /// Lengths of files, and whether they are padding.
@@ -76,22 +79,29 @@ impl Scenario {
         let mut hosts = vec![Setup { seed: true, up: 500_000, ..Setup::default() }];
         let mut leaves = Vec::new();
         let odd = shape.below(5);
+        let (disks, broken) = (shape.one_in(2), shape.one_in(3));
         for number in 1..count {
             let mut chance = chance.fork_indexed("setup", number as u64);
-            hosts.push(any_setup(&mut chance, files.len(), odd));
+            let mut setup = any_setup(&mut chance, files.len(), odd);
+            if disks {
+                setup.disk = any_disk(&mut chance.fork("disk"), broken);
+            }
+            hosts.push(setup);
             if chance.one_in(8) {
                 leaves.push((number, Duration::from_secs(1 + chance.below(heals.as_secs()))));
             }
         }
         let mishaps = any_mishaps(chance, count, heals);
         let faults = any_faults(&mut chance.fork("faults"));
-        Self { seed, piece, files, hosts, leaves, faults, mishaps, heals }
+        let real = shape.one_in(10);
+        let fidelity = if real { Fidelity::Bytes(seed) } else { Fidelity::Symbols };
+        Self { seed, fidelity, piece, files, hosts, leaves, faults, mishaps, heals }
     }
 
     /// Everything that [`Scenario::without`] knows.
     #[must_use]
     pub fn parts() -> Vec<&'static str> {
-        let own = ["manners", "limits", "leaves", "choice", "hidden", "late"];
+        let own = ["disks", "manners", "limits", "leaves", "choice", "hidden", "late"];
         let mishaps = ["pauses", "leaps", "cuts", "crashes", "stops", "checks"];
         own.into_iter().chain(mishaps).chain(Faults::NAMES).collect()
     }
@@ -101,6 +111,7 @@ impl Scenario {
         let hosts = &mut self.hosts;
         match part {
             "manners" => hosts.iter_mut().for_each(|host| host.manners = Manners::Honest),
+            "disks" => hosts.iter_mut().for_each(|host| host.disk = DiskFaults::default()),
             "limits" => hosts.iter_mut().for_each(|host| host.rates = Rates::default()),
             "choice" => hosts.iter_mut().for_each(|host| host.priorities.clear()),
             "hidden" => hosts.iter_mut().for_each(|host| host.hidden = false),
@@ -154,7 +165,8 @@ impl Scenario {
 
     fn world(&self) -> World {
         let layout = Layout::new(self.piece, self.files.iter().copied());
-        World::new(self.seed, layout.expect("a torrent of some megabytes"))
+        let layout = layout.expect("a torrent of some megabytes");
+        World::with(self.seed, layout, self.fidelity)
     }
 
     fn play(&self, mut world: World) -> Outcome {
@@ -183,6 +195,7 @@ impl Scenario {
                 "{late:?} after the healing these lack something: {lacking:?}\n{:#?}",
                 world.report(lacking[0]).status
             );
+            world.start_stopped();
             world.run_until(world.now() + step);
             lacking = world.lacking();
         }
@@ -213,6 +226,9 @@ impl fmt::Display for Scenario {
             }
             if host.sequential {
                 write!(f, ", in order")?;
+            }
+            if host.disk != DiskFaults::default() {
+                write!(f, ", {:?}", host.disk)?;
             }
             if !host.priorities.is_empty() {
                 write!(f, ", wants {:?}", host.priorities)?;
@@ -270,6 +286,34 @@ fn any_setup(chance: &mut Chance, files: usize, odd: u64) -> Setup {
         sequential: chance.one_in(5),
         priorities: if selects { wants(chance) } else { Vec::new() },
         manners,
+        disk: DiskFaults::default(),
+    }
+}
+
+/// Disks: slow ones, full ones, broken ones; in most worlds none that is broken.
+fn any_disk(chance: &mut Chance, broken: bool) -> DiskFaults {
+    let rate = |chance: &mut Chance, on: bool| {
+        if on && chance.one_in(4) { chance.spread(20, 2_000) } else { 0 }
+    };
+    let some = |chance: &mut Chance| chance.one_in(8);
+    let full = some(chance);
+    DiskFaults {
+        lanes: 1 + chance.below(4) as u32,
+        latency: Duration::from_micros(chance.spread(20, 10_000)),
+        rate: chance.spread(2_000_000, 1_000_000_000),
+        sync: Duration::from_millis(chance.below(500)),
+        stalls: if some(chance) { chance.spread(10, 500) } else { 0 },
+        stall: Duration::from_millis(chance.spread(10, 10_000)),
+        short_writes: chance.below(20),
+        write_errors: rate(chance, broken),
+        read_errors: rate(chance, broken),
+        full: if full { chance.spread(20, 1_000) } else { 0 },
+        full_time: Duration::from_secs(chance.spread(1, 100)),
+        sync_errors: rate(chance, broken),
+        folder_errors: rate(chance, broken),
+        lies: 0,
+        record_errors: rate(chance, broken),
+        checkpoints: 1 + chance.below(16),
     }
 }
 

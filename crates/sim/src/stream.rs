@@ -11,7 +11,7 @@ use toubkal_core::link::{LinkError, Step};
 use toubkal_wire::handshake::{Greeting, Reserved};
 use toubkal_wire::layout::Block;
 
-use crate::disk::Tag;
+use crate::disk::Body;
 use crate::faults::Faults;
 use crate::host::{Coming, End, SimLink};
 use crate::manners::Manners;
@@ -132,7 +132,7 @@ impl World {
         let mut sent = None;
         while let Some((link, end, item)) = self.next_item(host, SEGMENT_BYTES as u64 - bytes) {
             bytes += item.size();
-            sent = item.body.map(|(block, _)| (link, block));
+            sent = item.block().map(|block| (link, block));
             let through = self.now.after(time_for(bytes, self.hosts[host].setup.up));
             self.travel(host, end, item, through);
             if sent.is_some() || bytes >= SEGMENT_BYTES as u64 {
@@ -172,7 +172,7 @@ impl World {
                 continue;
             };
             sim.flying += item.size();
-            sim.on_line = item.body.map(|(block, _)| block);
+            sim.on_line = item.block();
             sim.queued = sim.outgoing.next_size().is_some();
             if sim.queued {
                 machine.uplink.turns.push_back(link);
@@ -187,7 +187,7 @@ impl World {
         let Faults { jitter, loss, .. } = self.faults;
         let sender = &self.hosts[host].setup;
         let latency = sender.latency + self.hosts[end.host].setup.latency;
-        let drip = item.body.map_or(Duration::ZERO, |(block, _)| sender.manners.drip(block));
+        let drip = item.block().map_or(Duration::ZERO, |block| sender.manners.drip(block));
         let mut at = through.after(latency + drip);
         if !jitter.is_zero() {
             at = at.after(self.chance.wait(jitter));
@@ -231,7 +231,7 @@ impl World {
     }
 
     /// Something is on its way to a link.
-    fn come(&mut self, end: End, at: Time, what: Coming) {
+    pub(crate) fn come(&mut self, end: End, at: Time, what: Coming) {
         let Some(sim) = self.link(end.host, end.link) else { return };
         // What was sent before arrives before.
         let at = sim.coming.push(at, what);
@@ -267,20 +267,20 @@ impl World {
             return self.write(host, link, |out| out.extend(bytes));
         }
         if self.faults.segment > 0 {
-            bytes.chunks(self.faults.segment).for_each(|part| self.feed(host, link, part, body));
+            bytes.chunks(self.faults.segment).for_each(|part| self.feed(host, link, part, &body));
         } else {
             // Where a stream is cut must not matter: cut it somewhere.
             let cut = machine.chance.below(bytes.len() as u64 + 1) as usize;
             let (head, tail) = bytes.split_at(cut);
-            self.feed(host, link, head, body);
-            self.feed(host, link, tail, body);
+            self.feed(host, link, head, &body);
+            self.feed(host, link, tail, &body);
         }
         bytes.clear();
         self.spare.push(bytes);
     }
 
     /// Bytes came: as many messages as they make.
-    fn feed(&mut self, host: usize, link: LinkId, bytes: &[u8], body: Option<(Block, Tag)>) {
+    fn feed(&mut self, host: usize, link: LinkId, bytes: &[u8], body: &Option<(Block, Body)>) {
         let Some(sim) = self.link(host, link) else { return };
         let mut kept = std::mem::take(&mut sim.inbox);
         let input = if kept.is_empty() {
@@ -318,7 +318,7 @@ impl World {
         host: usize,
         link: LinkId,
         step: Step,
-        body: Option<(Block, Tag)>,
+        body: &Option<(Block, Body)>,
     ) -> usize {
         match step {
             Step::Need(_) => 0,
@@ -349,9 +349,9 @@ impl World {
                 used
             }
             Step::Block { used, block } => {
-                let (sent, tag) = body.expect("a body follows its head");
+                let (sent, body) = body.clone().expect("a body follows its head");
                 assert_eq!(sent, block);
-                let payload = self.hosts[host].payloads.hold(tag);
+                let payload = self.hosts[host].payloads.hold(body);
                 self.count_got(host, link, block);
                 self.tell_link(host, link, LinkEvent::Received { block, payload });
                 used
@@ -393,15 +393,16 @@ impl World {
     }
 
     /// A link of a machine that ends: the other end hears nothing.
-    pub(crate) fn vanish(&mut self, host: usize, link: LinkId) {
-        self.take_down(host, link, CloseReason::Lost);
+    pub(crate) fn vanish(&mut self, host: usize, link: LinkId) -> Option<End> {
+        self.take_down(host, link, CloseReason::Lost).map(|sim| sim.peer)
     }
 
     /// One end of a link is over: what waited on it will not travel.
     fn take_down(&mut self, host: usize, link: LinkId, reason: CloseReason) -> Option<SimLink> {
         let sim = self.hosts[host].links.remove(link)?;
         self.log(host, "closed", || format!("{link:?} to {}: {reason:?}", sim.peer.host));
-        for block in sim.on_line.into_iter().chain(sim.outgoing.blocks()) {
+        let reading = self.hosts[host].lanes.forget(link, None);
+        for block in sim.on_line.into_iter().chain(sim.outgoing.blocks()).chain(reading) {
             self.served_later(host, link, block, Served::Withdrawn);
         }
         self.tell_later(host, Event::Link(link, LinkEvent::Closed(reason)));

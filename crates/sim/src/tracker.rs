@@ -110,7 +110,7 @@ impl World {
         }
         let machine = &mut self.hosts[host];
         if machine.client.is_none() {
-            let rng = machine.chance.rng().fork_indexed("announcer", u64::from(machine.life));
+            let rng = machine.chance.rng().fork_indexed("announcer", machine.life);
             let config = Config {
                 info_hash: INFO_HASH,
                 peer_id: machine.peer_id,

@@ -6,24 +6,20 @@ use std::time::Duration;
 
 use toubkal_core::base::{Bitset, Outbox, Time};
 use toubkal_core::engine::{
-    Action, AddTorrent, Command, DialError, Done, Event, JobId, Notice, PeerSource, Priority,
-    Rates, Status,
+    Action, AddTorrent, Command, DialError, Event, Notice, PeerSource, Priority, Rates, Status,
 };
-use toubkal_wire::layout::{Block, Layout};
+use toubkal_wire::layout::Layout;
 
 use crate::chance::Chance;
 use crate::check::Watch;
-use crate::disk::Tag;
+use crate::disk::{Content, Fidelity};
 use crate::faults::Faults;
 use crate::host::{Host, Setup};
 use crate::mishaps::Cut;
-use crate::network::time_for;
 use crate::queue::{Delivery, Queue};
 use crate::trace::Trace;
 use crate::tracker::Tracker;
 
-/// Bytes a second that a simulated disk takes.
-const DISK_RATE: u64 = 400_000_000;
 pub(crate) const INFO_HASH: [u8; 20] = [7; 20];
 
 /// A swarm of one torrent in virtual time.
@@ -33,6 +29,7 @@ pub struct World {
     queue: Queue,
     pub(crate) hosts: Vec<Host>,
     pub(crate) layout: Arc<Layout>,
+    content: Arc<Content>,
     /// Empty between two calls; kept for its memory.
     pub(crate) out: Outbox<Action>,
     /// Buffers of words that have arrived.
@@ -46,15 +43,6 @@ pub struct World {
     events: u64,
     /// Hosts of which something is expected still.
     pub(crate) waiting: usize,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Work {
-    Open,
-    Write(Block, Tag),
-    Verify(u32),
-    Digest(u32),
-    Nothing,
 }
 
 /// How a host stands.
@@ -74,17 +62,25 @@ impl World {
     /// An empty world for a torrent of this shape.
     #[must_use]
     pub fn new(seed: u64, layout: Layout) -> Self {
-        Self::with_chance(Chance::from_seed(seed), layout)
+        Self::with(seed, layout, Fidelity::Symbols)
+    }
+
+    /// An empty world whose bytes are as true as this.
+    #[must_use]
+    pub fn with(seed: u64, layout: Layout, fidelity: Fidelity) -> Self {
+        Self::with_chance(Chance::from_seed(seed), layout, fidelity)
     }
 
     /// An empty world that draws from here.
     #[must_use]
-    pub fn with_chance(chance: Chance, layout: Layout) -> Self {
+    pub fn with_chance(chance: Chance, layout: Layout, fidelity: Fidelity) -> Self {
+        let layout = Arc::new(layout);
         Self {
             now: Time::START,
             queue: Queue::default(),
             hosts: Vec::new(),
-            layout: Arc::new(layout),
+            content: Arc::new(Content::new(layout.clone(), fidelity)),
+            layout,
             out: Outbox::new(),
             spare: Vec::new(),
             chance,
@@ -104,8 +100,8 @@ impl World {
         let chance = self.chance.fork_indexed("host", number as u64);
         let address = SocketAddr::from(([10, 0, (number >> 8) as u8, number as u8], 6881));
         let joins = Time::START.after(setup.joins);
-        self.hosts.push(Host::new(setup, address, &self.layout, chance));
-        self.waiting += 1;
+        self.hosts.push(Host::new(setup, address, &self.content, chance));
+        self.recount();
         self.at(joins, Delivery::Join { host: number });
         number
     }
@@ -179,7 +175,7 @@ impl World {
     }
 
     /// One delivery; false when there is none before the limit.
-    fn step(&mut self, limit: Time) -> bool {
+    pub(crate) fn step(&mut self, limit: Time) -> bool {
         let Some((at, delivery)) = self.queue.pop(limit) else { return false };
         assert!(at >= self.now, "time goes on");
         self.now = at;
@@ -242,9 +238,9 @@ impl World {
             Delivery::Line { host, sent } => self.line(host, sent),
             Delivery::Arrive { host, link } => self.arrive(host, link),
             Delivery::Break { host, link, silent } => self.break_link(host, link, silent),
-            Delivery::Job { host, life, job, work } => {
+            Delivery::Done { host, life, lane } => {
                 if self.hosts[host].life == life {
-                    self.work(host, job, work);
+                    self.over(host, lane);
                 }
             }
             Delivery::Fact { host } => self.hear_facts(host),
@@ -261,7 +257,9 @@ impl World {
                 }
             }
             Delivery::Mishap(mishap) => self.befall(*mishap),
-            Delivery::Restart { host } => self.command(host, Command::Start),
+            Delivery::Crash { host, crash } => self.crash_by_chance(host, crash),
+            Delivery::Restart { host } => self.restart(host),
+            Delivery::Start { host } => self.command(host, Command::Start),
         }
     }
 
@@ -281,7 +279,7 @@ impl World {
             sequential: self.hosts[host].setup.sequential,
             adopt: false,
             rates: Rates::default(),
-            memory: None,
+            memory: self.hosts[host].disk.recall(),
         };
         self.tell(host, Command::Add(add).into());
         if self.tracker.is_some() {
@@ -302,48 +300,28 @@ impl World {
     pub(crate) fn leave(&mut self, host: usize) {
         self.log(host, "leave", String::new);
         let machine = &mut self.hosts[host];
-        self.waiting -= usize::from(!machine.is_through());
         (machine.gone, machine.client) = (true, None);
         let links: Vec<_> = machine.links.iter().map(|(link, _)| link).collect();
         for link in links {
             self.drop_link(host, link);
         }
+        self.recount();
     }
 
-    /// Queues work for the disk: one thing after the other, a tenth of a millisecond and the time
-    /// of the bytes each.
-    pub(crate) fn start(&mut self, host: usize, job: JobId, work: Work, bytes: u32) {
-        let cost = Duration::from_micros(100) + time_for(u64::from(bytes), DISK_RATE);
-        let machine = &mut self.hosts[host];
-        machine.disk_free = machine.disk_free.max(self.now).after(cost);
-        let free = machine.disk_free;
-        assert!(machine.jobs.insert(job, ()).is_none(), "{job:?} was given before");
-        let life = machine.life;
-        let wait = self.wait(self.faults.job_delay);
-        self.at(free.after(wait), Delivery::Job { host, life, job, work });
-    }
-
-    fn work(&mut self, host: usize, job: JobId, work: Work) {
-        let machine = &mut self.hosts[host];
-        machine.jobs.remove(&job);
-        let done = match work {
-            Work::Open => machine.disk.open(),
-            Work::Write(block, tag) => {
-                machine.disk.write(block, tag);
-                Done::Stored
-            }
-            Work::Verify(piece) => machine.disk.verify(piece),
-            Work::Digest(piece) => Done::Digests(machine.disk.digests(piece)),
-            Work::Nothing => Done::Ready,
-        };
-        self.answer(host, Event::Job(job, Ok(done)));
+    /// Counts of whom something is expected still.
+    pub(crate) fn recount(&mut self) {
+        self.waiting = self.hosts.iter().filter(|host| !host.is_through()).count();
     }
 
     /// The host that lives there.
     pub(crate) fn host_at(&self, address: SocketAddr) -> Option<usize> {
-        let IpAddr::V4(ip) = address.ip() else { return None };
-        let [_, _, high, low] = ip.octets();
+        self.host_at_ip(address.ip()).filter(|&host| self.hosts[host].address == address)
+    }
+
+    pub(crate) fn host_at_ip(&self, ip: IpAddr) -> Option<usize> {
+        let IpAddr::V4(ip) = ip else { return None };
+        let [10, 0, high, low] = ip.octets() else { return None };
         let number = usize::from(high) << 8 | usize::from(low);
-        self.hosts.get(number).filter(|host| host.address == address).map(|_| number)
+        (number < self.hosts.len()).then_some(number)
     }
 }

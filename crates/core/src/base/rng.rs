@@ -1,5 +1,8 @@
 //! The only source of chance: a seeded generator with named children.
 
+#[cfg(any(test, feature = "testing"))]
+mod fed;
+
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng};
 
@@ -11,6 +14,8 @@ use rand_chacha::rand_core::{Rng as _, SeedableRng};
 pub struct Rng {
     seed: [u8; 32],
     stream: ChaCha12Rng,
+    #[cfg(any(test, feature = "testing"))]
+    fed: fed::Fed,
 }
 
 impl Rng {
@@ -18,7 +23,12 @@ impl Rng {
     /// simulated one.
     #[must_use]
     pub fn new(seed: [u8; 32]) -> Self {
-        Self { seed, stream: ChaCha12Rng::from_seed(seed) }
+        Self {
+            seed,
+            stream: ChaCha12Rng::from_seed(seed),
+            #[cfg(any(test, feature = "testing"))]
+            fed: fed::Fed::default(),
+        }
     }
 
     /// A generator for tests and simulations.
@@ -51,11 +61,19 @@ impl Rng {
 
     /// 64 random bits.
     pub fn bits(&mut self) -> u64 {
+        #[cfg(any(test, feature = "testing"))]
+        if let Some(number) = self.fed.number(8) {
+            return number;
+        }
         self.stream.next_u64()
     }
 
     /// A number below `bound`, each as likely as any other. 0 when `bound` is 0.
     pub fn below(&mut self, bound: u64) -> u64 {
+        #[cfg(any(test, feature = "testing"))]
+        if let Some(number) = self.fed.below(bound) {
+            return number;
+        }
         // Lemire's method: the high half of a product, and a draw again for the few values
         // that would make some numbers likelier.
         let mut product = u128::from(self.bits()) * u128::from(bound);
@@ -82,6 +100,8 @@ impl Rng {
     /// Fills a slice with random bytes.
     pub fn fill(&mut self, bytes: &mut [u8]) {
         self.stream.fill_bytes(bytes);
+        #[cfg(any(test, feature = "testing"))]
+        self.fed.copy_to(bytes);
     }
 
     /// Puts a slice in a random order (Fisher and Yates).

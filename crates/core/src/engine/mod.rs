@@ -25,8 +25,8 @@ mod roster;
 mod shared;
 mod spread;
 mod status;
-#[cfg(test)]
-mod tests;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod torrent;
 
 pub use action::*;

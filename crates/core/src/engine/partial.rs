@@ -326,7 +326,7 @@ impl Partials {
     }
 
     /// What must hold at any time; for tests. `asked`: how many requests wait for each block.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     pub(super) fn check(
         &self,
         asked: &BTreeMap<(u32, u32), u8>,
@@ -349,7 +349,7 @@ impl Partials {
         self.check_free();
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     fn check_free(&self) {
         for (piece, partial) in &self.pieces {
             let free = partial.slots.iter().filter(|slot| slot.is_free()).count() as u32;

@@ -136,13 +136,13 @@ impl Picker {
     }
 
     /// Copies of a piece among the peers.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     fn availability(&self, piece: u32) -> u32 {
         self.seeds + u32::from(self.copies[piece as usize])
     }
 
     /// What must hold at any time among peers that have these pieces; for tests.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     pub(super) fn check(&self, peers: &[&Bitset]) {
         for piece in 0..self.copies.len() as u32 {
             let copies = peers.iter().filter(|has| has.has(piece)).count() as u32;

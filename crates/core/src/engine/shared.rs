@@ -119,7 +119,7 @@ impl Shared {
         Some(done)
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     pub(super) fn jobs(&self) -> usize {
         self.jobs.len()
     }

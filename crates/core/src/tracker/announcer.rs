@@ -69,7 +69,7 @@ pub struct Announcer {
 }
 
 impl Announcer {
-    /// An announcer for the trackers of a torrent, tier by tier; nothing is asked before
+    /// An announcer for the trackers of a torrent, tier by tier; nothing is announced before
     /// [`Event::Start`]. The same URL twice counts once.
     #[must_use]
     pub fn new(config: Config, tiers: &[Vec<String>], mut rng: Rng) -> Self {

@@ -4,6 +4,7 @@
 //! order of things and no excuse: an engine answers for what it was told. A rule that is broken
 //! is a panic that names the host and the rule.
 
+pub(crate) mod durability;
 mod ledger;
 mod limits;
 mod liveness;
@@ -192,6 +193,11 @@ impl World {
             Notice::Checked { torrent } => {
                 let have = machine.engine.have(*torrent).expect("it was checked just now");
                 watch.safety.claims_all(host, have, &machine.disk);
+            }
+            Notice::Banned { remote, .. } => {
+                let banned = self.host_at_ip(remote.ip()).map(|banned| &self.hosts[banned].setup);
+                let lied = banned.is_some_and(|setup| setup.manners.corrupts());
+                assert!(lied, "host {host} bans {remote}, which is honest");
             }
             Notice::PieceDone { piece, .. } => watch.safety.claims(host, *piece, &machine.disk),
             _ => {}

@@ -17,6 +17,7 @@ use super::super::peer::Peer;
 use super::super::shared::Cx;
 use super::super::spread::Spread;
 use super::Torrent;
+use crate::base::Bitset;
 
 impl Torrent {
     /// The peer asks for a block.
@@ -118,9 +119,24 @@ impl Torrent {
         }
         // What was verified cannot be read: it is not ours to give any more.
         if let Served::Failed(error) = outcome {
-            return self.fail(cx, error);
+            return self.unreadable(cx, error);
         }
         self.serve(cx, link);
+    }
+
+    /// Verified pieces are lost: nobody gets them from us any more.
+    pub(super) fn withdraw(&mut self, cx: &mut Cx<'_>, lost: &Bitset) {
+        for (&link, peer) in &mut self.peers {
+            let fast = peer.reserved.fast();
+            peer.queue.retain(|&block| {
+                let kept = !lost.has(block.piece);
+                if !kept && fast {
+                    // BEP 6: each request is answered.
+                    cx.send(link, Message::Reject(block));
+                }
+                kept
+            });
+        }
     }
 
     pub(super) fn interested(&mut self, cx: &mut Cx<'_>, link: LinkId, interested: bool) {

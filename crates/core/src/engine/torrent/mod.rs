@@ -4,7 +4,7 @@
 //! asked of peers, `giving.rs` for what is given to them, `meeting.rs` for how they come and go.
 
 mod asking;
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 mod check;
 mod files;
 mod giving;
@@ -369,7 +369,7 @@ impl Torrent {
             || (self.is_active() && (!self.peers.is_empty() || self.roster.len() > 0))
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     pub(super) fn jobs(&self) -> usize {
         self.jobs as usize
     }

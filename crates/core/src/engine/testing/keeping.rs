@@ -1,0 +1,297 @@
+//! What is remembered, synced and recorded, and in which order.
+
+use alloc::sync::Arc;
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::vec::Vec;
+
+use super::super::bounds::{SAMPLE, SYNC_TIME};
+use super::super::*;
+use super::world::{Work, World};
+use toubkal_wire::handshake::Reserved;
+use toubkal_wire::layout::{BLOCK_BYTES, Layout};
+use toubkal_wire::message::Message;
+
+const PIECES: u32 = 40;
+
+fn set(pieces: impl IntoIterator<Item = u32>) -> Bitset {
+    let mut set = Bitset::new(PIECES);
+    pieces.into_iter().for_each(|piece| _ = set.set(piece));
+    set
+}
+
+/// A torrent of one file of which everything lies on the disk, and some is remembered.
+fn add(world: &mut World, memory: Option<Memory>, changed: &Bitset) -> TorrentId {
+    add_files(world, &[u64::from(PIECES * BLOCK_BYTES)], memory, changed)
+}
+
+fn add_files(
+    world: &mut World,
+    files: &[u64],
+    memory: Option<Memory>,
+    changed: &Bitset,
+) -> TorrentId {
+    let ticket = world.torrents.len() as u64;
+    let layout = Layout::new(BLOCK_BYTES, files.iter().map(|&length| (length, false)));
+    let layout = Arc::new(layout.expect("a torrent"));
+    world.layouts.insert(ticket, (layout.clone(), std::vec![Priority::Normal; files.len()]));
+    world.memories.extend(memory.clone().map(|memory| (ticket, memory)));
+    let known: Vec<TorrentId> = world.torrents.keys().copied().collect();
+    world.tell(Command::Add(AddTorrent {
+        ticket,
+        info_hash: [ticket as u8; 20],
+        layout,
+        private: false,
+        priorities: Vec::new(),
+        sequential: false,
+        adopt: false,
+        rates: Rates::default(),
+        memory,
+    }));
+    let new = world.torrents.keys().find(|id| !known.contains(id)).copied().expect("one more");
+    opened(world, changed);
+    new
+}
+
+/// The folder was looked at: everything is there.
+fn opened(world: &mut World, changed: &Bitset) {
+    let job = find(world, |work| matches!(work, Work::Open(_))).expect("the folder is looked at");
+    let Some(&Work::Open(torrent)) = world.jobs.get(&job) else { unreachable!("looked up") };
+    let worth = Bitset::full(PIECES);
+    world.torrents.get_mut(&torrent).expect("it was added").recall(&worth, changed);
+    let files = world.torrents[&torrent].layout.files().len();
+    let files = std::vec![Found::Whole; files];
+    let opened = Opened { files, worth, changed: changed.clone() };
+    world.answer(job, Ok(Done::Opened(opened.into())));
+}
+
+fn memory(pieces: impl IntoIterator<Item = u32>, doubt: bool) -> Option<Memory> {
+    let have = set(pieces);
+    Some(Memory { synced: have.clone(), have, doubt, totals: Totals::default() })
+}
+
+fn find(world: &World, is: impl Fn(&Work) -> bool) -> Option<JobId> {
+    world.jobs.iter().find(|(_, work)| is(work)).map(|(&job, _)| job)
+}
+
+/// Answers every check by the truth; says which pieces were checked.
+fn checks(world: &mut World, wrong: &Bitset) -> Bitset {
+    let mut checked = set([]);
+    while let Some(job) = find(world, |work| matches!(work, Work::Verify(..))) {
+        let Some(&Work::Verify(_, piece)) = world.jobs.get(&job) else { unreachable!() };
+        checked.set(piece);
+        let bad = Done::Bad(std::vec![[1; 20]]);
+        world.answer(job, Ok(if wrong.has(piece) { bad } else { Done::Good }));
+    }
+    checked
+}
+
+/// What was recorded last.
+fn last(world: &World) -> &Record {
+    world.records.last().expect("a record")
+}
+
+#[test]
+fn what_is_remembered_is_not_checked_again() {
+    let mut world = World::with(1, Config::default());
+    let torrent = add(&mut world, memory(0..30, false), &set([]));
+    assert_eq!(checks(&mut world, &set([])), set(30..40));
+    assert!(world.engine.have(torrent).is_some_and(Bitset::is_full));
+}
+
+#[test]
+fn what_others_have_changed_is_checked_again() {
+    let mut world = World::with(1, Config::default());
+    let torrent = add(&mut world, memory(0..40, false), &set(5..7));
+    assert_eq!(checks(&mut world, &set([5])), set(5..7));
+    assert_eq!(world.engine.have(torrent).map(Bitset::ones), Some(39));
+}
+
+#[test]
+fn after_a_power_cut_a_sample_speaks_for_the_rest() {
+    let mut world = World::with(1, Config::default());
+    let torrent = add(&mut world, memory(0..40, true), &set([]));
+    assert_eq!(checks(&mut world, &set([])).ones() as usize, SAMPLE);
+    assert!(world.engine.have(torrent).is_some_and(Bitset::is_full));
+}
+
+#[test]
+fn a_wrong_sample_makes_everything_be_checked() {
+    let mut world = World::with(1, Config::default());
+    let torrent = add(&mut world, memory(0..40, true), &set([]));
+    let wrong = set(0..20);
+    assert!(checks(&mut world, &wrong).is_full());
+    assert_eq!(world.engine.have(torrent), Some(&set(20..40)));
+}
+
+#[test]
+fn what_is_doubted_is_proved_before_it_is_given() {
+    let mut world = World::with(1, Config::default());
+    let torrent = add(&mut world, memory(0..40, true), &set([]));
+    let sampled = checks(&mut world, &set([]));
+    let job = find(&world, |work| matches!(work, Work::Other));
+    assert_eq!(job, None, "what was on the disk needs no sync");
+    let piece = (0..40).find(|&piece| !sampled.has(piece)).expect("not all were sampled");
+    let link = leecher(&mut world, torrent);
+    let layout = world.torrents[&torrent].layout.clone();
+    world.say(link, Message::Request(layout.block(piece, 0)));
+    assert!(world.links[&link].serving.is_empty(), "nobody knows yet whether it is right");
+    assert_eq!(checks(&mut world, &set([])), set([piece]));
+    assert_eq!(world.links[&link].serving, [layout.block(piece, 0)]);
+    world.say(link, Message::Request(layout.block(piece, 0)));
+    assert_eq!(world.links[&link].serving.len(), 2, "once is enough");
+}
+
+#[test]
+fn a_piece_that_cannot_be_proved_makes_all_unproven_ones_be_checked() {
+    let mut world = World::with(1, Config::default());
+    let torrent = add(&mut world, memory(0..40, true), &set([]));
+    let sampled = checks(&mut world, &set([]));
+    let wrong = set((0..40).filter(|&piece| !sampled.has(piece)));
+    let link = leecher(&mut world, torrent);
+    let layout = world.torrents[&torrent].layout.clone();
+    let piece = wrong.iter().next().expect("some");
+    world.say(link, Message::Request(layout.block(piece, 0)));
+    assert_eq!(checks(&mut world, &wrong), set([piece]));
+    assert!(world.links[&link].closing && world.links[&link].serving.is_empty());
+    world.end(link, CloseReason::Stopped);
+    store_works(&mut world);
+    opened(&mut world, &set([]));
+    assert_eq!(checks(&mut world, &wrong), wrong);
+    assert_eq!(world.engine.have(torrent), Some(&sampled));
+}
+
+#[test]
+fn what_is_verified_is_synced_with_that_of_all_torrents_and_recorded_then() {
+    let mut world = World::with(1, Config::default());
+    add(&mut world, None, &set([]));
+    checks(&mut world, &set(3..40));
+    store_works(&mut world);
+    world.pass(Duration::from_secs(2));
+    add(&mut world, None, &set([]));
+    checks(&mut world, &set(1..40));
+    store_works(&mut world);
+    assert_eq!(find(&world, |work| matches!(work, Work::Sync(..))), None);
+    world.pass(SYNC_TIME);
+    let syncs: Vec<JobId> = world.jobs.keys().copied().collect();
+    assert_eq!(syncs.len(), 2, "both in one go");
+    assert!(world.records.is_empty(), "no record before the sync is through");
+    for (sync, records) in [(syncs[0], 1), (syncs[1], 2)] {
+        world.answer(sync, Ok(Done::Ready));
+        assert_eq!(world.records.len(), records);
+    }
+    let mut recorded: Vec<u32> = world.records.iter().map(|record| record.synced.ones()).collect();
+    recorded.sort_unstable();
+    assert_eq!(recorded, [1, 3]);
+    assert!(world.records.iter().all(|record| !record.rest));
+    store_works(&mut world);
+    world.pass(Duration::from_secs(600));
+    assert_eq!(world.records.len(), 2, "nothing new, no record");
+}
+
+#[test]
+fn a_stop_leaves_everything_synced_and_recorded() {
+    let mut world = World::with(1, Config::default());
+    let torrent = add(&mut world, None, &set([]));
+    checks(&mut world, &set(7..40));
+    world.tell(Command::Stop(torrent));
+    store_works(&mut world);
+    let rested = last(&world).clone();
+    assert_eq!((&rested.verified, &rested.synced, rested.rest), (&set(0..7), &set(0..7), true));
+    world.tell(Command::Start(torrent));
+    opened(&mut world, &set([]));
+    assert_eq!(checks(&mut world, &set([])), set(7..40), "what was held is held");
+}
+
+#[test]
+fn a_sync_that_fails_demotes_what_it_was_to_keep() {
+    let mut world = World::with(1, Config::default());
+    let torrent = add(&mut world, memory(0..3, false), &set([]));
+    checks(&mut world, &set(7..40));
+    store_works(&mut world);
+    world.pass(SYNC_TIME + Duration::from_secs(1));
+    let broken = || Err(StoreError { kind: StoreErrorKind::Other(5), file: Some(0) });
+    for _ in ["by time", "by the stop"] {
+        let sync = find(&world, |work| matches!(work, Work::Sync(..))).expect("a sync");
+        world.answer(sync, broken());
+    }
+    assert_eq!((&last(&world).verified, last(&world).rest), (&set(0..3), true));
+    store_works(&mut world);
+    world.tell(Command::Start(torrent));
+    opened(&mut world, &set([]));
+    assert_eq!(checks(&mut world, &set(7..40)), set(3..40), "the lost ones are read again");
+}
+
+#[test]
+fn a_record_that_fails_is_told_and_made_again() {
+    let mut world = World::with(1, Config::default());
+    add(&mut world, None, &set([]));
+    checks(&mut world, &set(3..40));
+    store_works(&mut world);
+    world.pass(SYNC_TIME + Duration::from_secs(1));
+    let sync = find(&world, |work| matches!(work, Work::Sync(..))).expect("a sync");
+    world.answer(sync, Ok(Done::Ready));
+    let record = find(&world, |work| matches!(work, Work::Other)).expect("a record");
+    world.answer(record, Err(StoreError { kind: StoreErrorKind::Full, file: None }));
+    assert_eq!(world.records.len(), 1);
+    world.pass(SYNC_TIME + Duration::from_secs(1));
+    assert_eq!((world.records.len(), &last(&world).synced), (2, &set(0..3)));
+}
+
+#[test]
+fn a_check_believes_nothing() {
+    let mut world = World::with(1, Config::default());
+    let torrent = add(&mut world, memory(0..40, false), &set([]));
+    assert!(checks(&mut world, &set([])).is_empty());
+    world.torrents.get_mut(&torrent).expect("added").memory = None;
+    world.tell(Command::Check(torrent));
+    store_works(&mut world);
+    opened(&mut world, &set([]));
+    assert!(checks(&mut world, &set([8])).is_full());
+    assert_eq!(world.engine.have(torrent).map(Bitset::ones), Some(39));
+}
+
+#[test]
+fn a_seed_goes_on_without_a_file_that_cannot_be_read() {
+    let mut world = World::with(1, Config::default());
+    let half = u64::from(PIECES / 2 * BLOCK_BYTES);
+    let torrent = add_files(&mut world, &[half, half], memory(0..40, false), &set([]));
+    let link = leecher(&mut world, torrent);
+    let layout = world.torrents[&torrent].layout.clone();
+    for piece in [3, 4, 30] {
+        world.say(link, Message::Request(layout.block(piece, 0)));
+    }
+    let error = StoreError { kind: StoreErrorKind::Changed, file: Some(0) };
+    for piece in [3, 4] {
+        let block = layout.block(piece, 0);
+        world.links.get_mut(&link).expect("open").serving.retain(|&other| other != block);
+        world.tell_link(link, LinkEvent::Served { block, outcome: Served::Failed(error) });
+    }
+    assert_eq!(world.engine.have(torrent), Some(&set(20..40)));
+    let status = world.engine.status(torrent).expect("there");
+    assert_eq!((status.state, status.left), (State::Seeding, 0));
+    world.say(link, Message::Request(layout.block(5, 0)));
+    world.say(link, Message::Request(layout.block(31, 0)));
+    let serving = &world.links[&link].serving;
+    assert!(serving.contains(&layout.block(30, 0)) && serving.contains(&layout.block(31, 0)));
+    assert!(!serving.contains(&layout.block(5, 0)), "what is lost is not given");
+    world.pass(Duration::from_secs(2));
+    assert_eq!(last(&world).synced, set(20..40), "and not believed the next time");
+}
+
+/// Everything that is not a look or a check is done.
+fn store_works(world: &mut World) {
+    while let Some(job) = find(world, |work| matches!(work, Work::Sync(..) | Work::Other)) {
+        world.answer(job, Ok(Done::Ready));
+    }
+}
+
+/// A peer that wants something, and has a slot.
+fn leecher(world: &mut World, torrent: TorrentId) -> LinkId {
+    let link = world.open(None, SocketAddr::from(([10, 0, 0, 1], 40_000)));
+    world.shake(link, torrent, [1; 20], Reserved::OURS);
+    world.say(link, Message::HaveNone);
+    world.say(link, Message::Interested);
+    assert!(world.links[&link].unchoked);
+    link
+}

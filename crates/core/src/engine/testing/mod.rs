@@ -1,0 +1,38 @@
+//! The engine as a whole: what no row of events may make it do.
+//!
+//! Only there in tests and with the feature `testing`, for fuzzing.
+
+mod chaos;
+mod judge;
+#[cfg(test)]
+mod keeping;
+#[cfg(test)]
+mod rules;
+mod world;
+
+use super::Engine;
+use crate::base::{Machine as _, Rng};
+
+/// Plays an engine in a model of the world that keeps every promise of the hands and no promise
+/// of the peers. What happens is what `rng` says; made from bytes, it happens until they are
+/// spent. Then comes peace, in which every torrent has to become whole, and the end.
+///
+/// # Panics
+/// When the engine does what it must not, or stalls.
+pub fn play(rng: Rng) {
+    chaos::play(rng);
+}
+
+impl Engine {
+    /// Panics when something that is kept differs from what it is kept of.
+    fn check(&self) {
+        assert!(self.shared.closing.is_empty(), "a link was to be closed, and was not");
+        let links = self.links.iter().flatten().count();
+        assert_eq!(self.shared.links as usize, links, "links");
+        let outstanding: usize = self.torrents.iter().map(|(_, torrent)| torrent.jobs()).sum();
+        assert_eq!(self.shared.jobs(), outstanding, "jobs");
+        self.torrents.iter().for_each(|(_, torrent)| torrent.check());
+        let busy = self.torrents.iter().any(|(_, torrent)| torrent.wants_tick());
+        assert!(!busy || self.deadline().is_some(), "nobody wakes the engine");
+    }
+}

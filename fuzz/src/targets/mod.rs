@@ -1,0 +1,27 @@
+//! A file for each target.
+
+mod announcer;
+mod bencode;
+mod build;
+mod engine;
+mod extension;
+mod link;
+mod message;
+mod metainfo;
+mod path;
+mod query;
+mod registry;
+mod reply;
+
+pub(crate) use announcer::announcer;
+pub(crate) use bencode::bencode;
+pub(crate) use build::build;
+pub(crate) use engine::engine;
+pub(crate) use extension::extension;
+pub(crate) use link::link;
+pub(crate) use message::message;
+pub(crate) use metainfo::metainfo;
+pub(crate) use path::path;
+pub(crate) use query::query;
+pub(crate) use registry::registry;
+pub(crate) use reply::reply;
