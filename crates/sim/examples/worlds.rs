@@ -132,6 +132,7 @@ fn many(options: &Options) -> ExitCode {
     let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = options.threads.unwrap_or_else(cores).max(1);
     let (next, done, events) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+    let recoveries = Mutex::new(Vec::new());
     let failed = Mutex::new(Vec::new());
     let start = Instant::now();
     std::thread::scope(|scope| {
@@ -145,7 +146,11 @@ fn many(options: &Options) -> ExitCode {
                     let seed = options.first.wrapping_add(turn);
                     let world = scenario(seed, options.hosts, &options.without);
                     match catch_unwind(|| world.run()) {
-                        Ok(outcome) => _ = events.fetch_add(outcome.events, Ordering::Relaxed),
+                        Ok(outcome) => {
+                            events.fetch_add(outcome.events, Ordering::Relaxed);
+                            let mut all = recoveries.lock().unwrap_or_else(PoisonError::into_inner);
+                            all.push((outcome.recovery, seed));
+                        }
                         Err(_) => {
                             let words = last_words();
                             failed.lock().unwrap_or_else(PoisonError::into_inner).push(seed);
@@ -160,6 +165,13 @@ fn many(options: &Options) -> ExitCode {
     });
     let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
     let took = start.elapsed().as_secs_f64();
+    let mut recoveries = recoveries.into_inner().unwrap_or_else(PoisonError::into_inner);
+    recoveries.sort_unstable();
+    if let (Some((middle, _)), Some((last, seed))) =
+        (recoveries.get(recoveries.len() / 2), recoveries.last())
+    {
+        println!("healed worlds were done after {middle:?} (median), {last:?} (seed {seed})");
+    }
     println!(
         "{} worlds, {} failed, {} events in {took:.1} s",
         options.seeds,

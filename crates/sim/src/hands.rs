@@ -197,7 +197,10 @@ impl World {
                 self.log(host, "unrecorded", || format!("{error:?}"));
             }
             Notice::Banned { remote, .. } => self.log(host, "banned", || remote.to_string()),
-            Notice::FileLost { file, .. } => self.log(host, "lost", || file.to_string()),
+            Notice::FileLost { file, .. } => {
+                machine.lost = true;
+                self.log(host, "lost", || file.to_string());
+            }
             Notice::Verified { .. } | Notice::Ended => {}
         }
         self.hosts[host].notices.push((self.now, notice));

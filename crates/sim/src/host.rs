@@ -183,6 +183,8 @@ pub(crate) struct Host {
     pub(crate) completed: Option<Time>,
     pub(crate) chance: Chance,
     pub(crate) gone: bool,
+    /// A file was lost since the user looked last.
+    pub(crate) lost: bool,
     /// Requests that it rejected because of its manners.
     pub(crate) refused: u64,
 }
@@ -227,6 +229,7 @@ impl Host {
             completed: None,
             chance,
             gone: false,
+            lost: false,
             refused: 0,
         }
     }

@@ -41,12 +41,15 @@ impl World {
         self.log(usize::MAX, "heal", String::new);
     }
 
-    /// Users start again what has stopped because of an error.
+    /// Users start again what has stopped because of an error, and have torrents checked of which
+    /// a file was lost.
     pub fn start_stopped(&mut self) {
         for host in 0..self.hosts.len() {
-            let machine = &self.hosts[host];
+            let machine = &mut self.hosts[host];
             let status = machine.torrent.and_then(|torrent| machine.engine.status(torrent));
-            if status.is_some_and(|status| matches!(status.state, State::Stopped(Some(_)))) {
+            if std::mem::take(&mut machine.lost) {
+                self.command(host, Command::Check);
+            } else if status.is_some_and(|status| matches!(status.state, State::Stopped(Some(_)))) {
                 self.command(host, Command::Start);
             }
         }

@@ -12,7 +12,7 @@ mod protocol;
 mod safety;
 
 use toubkal_core::base::Time;
-use toubkal_core::engine::{Action, Event, LinkEvent, LinkId, Notice, Rates};
+use toubkal_core::engine::{Action, Event, LinkEvent, LinkId, Notice, Rates, State};
 use toubkal_wire::layout::{Block, Layout};
 use toubkal_wire::message::Message;
 
@@ -208,10 +208,16 @@ impl World {
     pub(crate) fn watch_all(&mut self) {
         for (number, host) in self.hosts.iter().enumerate() {
             let Some(torrent) = host.torrent.filter(|_| !host.gone && !host.down) else { continue };
-            if let Some(have) = host.engine.have(torrent) {
+            let (Some(have), Some(status)) =
+                (host.engine.have(torrent), host.engine.status(torrent))
+            else {
+                continue;
+            };
+            // What has stopped, for an error of the disk perhaps, looks again before it goes on.
+            if !matches!(status.state, State::Stopped(_)) {
                 safety::check_claims(number, have, &host.disk);
             }
-            if let (true, Some(status)) = (self.watch.on, host.engine.status(torrent)) {
+            if self.watch.on {
                 self.watch.host(number).ledger.check(number, &status);
             }
         }
