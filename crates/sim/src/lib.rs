@@ -8,11 +8,14 @@
 #![forbid(unsafe_code)]
 
 mod disk;
+pub mod fluid;
 mod host;
 mod network;
 mod streams;
+mod study;
 mod world;
 
 pub use disk::Tag;
 pub use host::{Manners, Setup};
+pub use study::{Moment, Outcome, Share, Swarm};
 pub use world::{Report, World};
