@@ -9,13 +9,16 @@
 
 mod check;
 mod disk;
+pub mod fluid;
 mod host;
 mod lives;
 mod network;
 mod store;
 mod streams;
+mod study;
 mod world;
 
 pub use disk::{Body, Choose, Crash, DiskFaults, Every, Fidelity, Moody, Tag};
 pub use host::{Manners, Setup};
+pub use study::{Moment, Outcome, Share, Swarm};
 pub use world::{Report, World};
