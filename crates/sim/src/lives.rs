@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use toubkal_core::base::{Bitset, Rng, Time};
-use toubkal_core::engine::{Config, Engine, LinkId};
+use toubkal_core::engine::{Command, Config, Engine, LinkId, Memory, Notice, TorrentId};
 
 use crate::disk::{Choose, Crash, Disk, DiskFaults, Moody};
 use crate::host::{End, Host, Manners, Setup};
@@ -92,6 +92,41 @@ impl World {
                 return None;
             }
         }
+    }
+
+    /// Tells a host's torrent something, if it has one.
+    pub fn command(&mut self, host: usize, command: impl FnOnce(TorrentId) -> Command) {
+        if let Some(torrent) = self.hosts[host].torrent {
+            self.tell(host, command(torrent).into());
+        }
+    }
+
+    /// The pieces that a host's engine holds for verified.
+    #[must_use]
+    pub fn have(&self, host: usize) -> Option<&Bitset> {
+        let host = &self.hosts[host];
+        host.torrent.and_then(|torrent| host.engine.have(torrent))
+    }
+
+    /// What a host's disk remembers.
+    #[must_use]
+    pub fn memory(&self, host: usize) -> Option<Memory> {
+        self.hosts[host].disk.recall()
+    }
+
+    /// Pieces of which bytes lie in two places of a host's disk, because files were not wanted
+    /// and are now: what is remembered of them does not count.
+    #[must_use]
+    pub fn twofold(&self, host: usize) -> Bitset {
+        self.hosts[host].disk.twofold()
+    }
+
+    /// Whether a host has checked what lay on its disk, in this life.
+    #[must_use]
+    pub fn is_checked(&self, host: usize) -> bool {
+        let host = &self.hosts[host];
+        let checked = |(_, notice): &(Time, Notice)| matches!(notice, Notice::Checked { .. });
+        host.notices[host.told..].iter().any(checked)
     }
 
     /// Whether a file lies on a host's disk under its final name; and whether it is complete and

@@ -188,11 +188,12 @@ impl Disk {
             Op::Verify { piece, hashed } => size(*piece) - hashed,
             Op::Digest { piece } => size(*piece),
             Op::Finish { file } => {
-                sync = self.begin_sync(|key, edges| key == *file || key == edges).ok()?;
+                let near = self.neighbours(*file);
+                sync = self.begin_sync(|key| near.contains(&key)).ok()?;
                 0
             }
             Op::Sync => {
-                sync = self.begin_sync(|_, _| true).ok()?;
+                sync = self.begin_sync(|_| true).ok()?;
                 0
             }
             Op::Release => return Some(Duration::ZERO),
