@@ -10,9 +10,11 @@
 mod disk;
 mod host;
 mod network;
+mod replay;
 mod streams;
 mod world;
 
 pub use disk::Tag;
 pub use host::{Manners, Setup};
+pub use replay::{Line, Replay};
 pub use world::{Report, World};

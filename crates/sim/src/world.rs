@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use toubkal_core::base::{Machine as _, Outbox, Rng, Time};
+use toubkal_core::engine::log::Writer;
 use toubkal_core::engine::{
-    Action, AddTorrent, CloseReason, Command, Config, DialError, DialId, Done, Engine, Event,
-    JobId, LinkEvent, LinkId, Notice, PeerSource, Priority, Served, Status,
+    Action, AddTorrent, CloseReason, Command, DialError, DialId, Done, Engine, Event, JobId,
+    LinkEvent, LinkId, Notice, PeerSource, Priority, Served, Status,
 };
 use toubkal_core::link::Link;
 use toubkal_wire::handshake::{Greeting, Reserved};
@@ -127,12 +128,8 @@ impl World {
     pub fn host(&mut self, setup: Setup) -> usize {
         let number = self.hosts.len();
         let rng = self.rng.fork_indexed("host", number as u64);
-        let mut peer_id = *b"-TK0100-000000000000";
-        rng.fork("peer id").fill(&mut peer_id[8..]);
         let address = SocketAddr::from(([10, 0, (number >> 8) as u8, number as u8], 6881));
-        let slots = if setup.manners == Manners::Takes { 0 } else { setup.slots };
-        let config = Config { peer_id, port: 6881, slots, rates: setup.rates, ..Config::default() };
-        let engine = Engine::new(config, &rng.fork("engine"));
+        let engine = Engine::new(setup.config(&rng), &rng.fork("engine"));
         let joins = Time::START.after(setup.joins);
         self.hosts.push(Host::new(setup, address, engine, &self.layout, rng));
         self.at(joins, Delivery::Join { host: number });
@@ -142,6 +139,20 @@ impl World {
     /// Takes a host away at a moment: its links break.
     pub fn leaves(&mut self, host: usize, at: Duration) {
         self.at(Time::START.after(at), Delivery::Leave { host });
+    }
+
+    /// From now on, which has to be its beginning, writes down what the engine of a host is told.
+    ///
+    /// # Panics
+    /// When the engine was told something already.
+    pub fn record(&mut self, host: usize) {
+        assert!(self.hosts[host].torrent.is_none(), "the host has joined already");
+        self.hosts[host].record();
+    }
+
+    /// The event log of a host that is recorded, as far as it is: see [`crate::Replay`].
+    pub fn log(&mut self, host: usize) -> Vec<u8> {
+        self.hosts[host].log.as_mut().map(Writer::take).unwrap_or_default()
     }
 
     /// Virtual time since the beginning.
@@ -304,7 +315,7 @@ impl World {
         }
         self.hosts[host].wake_at = None;
         let mut out = std::mem::take(&mut self.out);
-        self.hosts[host].engine.advance(self.now, &mut out);
+        self.hosts[host].advance(self.now, &mut out);
         self.carry_out(host, &mut out);
         self.out = out;
     }
@@ -315,7 +326,7 @@ impl World {
             return;
         }
         let mut out = std::mem::take(&mut self.out);
-        self.hosts[host].engine.handle(self.now, event, &mut out);
+        self.hosts[host].handle(self.now, event, &mut out);
         self.carry_out(host, &mut out);
         self.out = out;
     }

@@ -100,7 +100,7 @@ impl Writer {
 
     /// As [`Writer::handle`], for what is due.
     pub fn advance(&mut self, engine: &mut Engine, now: Time, out: &mut Outbox<Action>) {
-        self.write(KIND_ADVANCE, now, |_| {});
+        self.due(now);
         let before = out.as_slice().len();
         engine.advance(now, out);
         self.actions(&out.as_slice()[before..]);
@@ -110,6 +110,11 @@ impl Writer {
     /// [`Writer::handle`]. What comes of it goes to [`Writer::actions`].
     pub fn event(&mut self, now: Time, event: &Event) {
         self.write(KIND_EVENT, now, |frame| event.put(frame));
+    }
+
+    /// As [`Writer::event`], before the engine is to do what is due.
+    pub fn due(&mut self, now: Time) {
+        self.write(KIND_ADVANCE, now, |_| {});
     }
 
     /// What came of the step before.
