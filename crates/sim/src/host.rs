@@ -5,9 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use toubkal_core::base::{Rng, Slab, Time};
+use toubkal_core::base::{Machine as _, Outbox, Rng, Slab, Time};
+use toubkal_core::engine::log::Writer;
 use toubkal_core::engine::{
-    Engine, JobId, LinkId, LinkKind, Notice, Payload, Priority, Rates, Terms, TorrentId,
+    Action, Config, Engine, Event, JobId, LinkId, LinkKind, Notice, Payload, Priority, Rates,
+    Terms, TorrentId,
 };
 use toubkal_core::link::Link;
 
@@ -108,6 +110,7 @@ pub(crate) struct Host {
     pub(crate) setup: Setup,
     pub(crate) address: SocketAddr,
     pub(crate) engine: Engine,
+    pub(crate) log: Option<Writer>,
     pub(crate) torrent: Option<TorrentId>,
     pub(crate) terms: Option<(TorrentId, Arc<Terms>)>,
     pub(crate) links: Slab<LinkKind, SimLink>,
@@ -134,6 +137,16 @@ pub(crate) struct Host {
     pub(crate) refused: u64,
 }
 
+impl Setup {
+    /// What the engine of such a host is made with, if this is the host's chance.
+    pub(crate) fn config(&self, rng: &Rng) -> Config {
+        let mut peer_id = *b"-TK0100-000000000000";
+        rng.fork("peer id").fill(&mut peer_id[8..]);
+        let slots = if self.manners == Manners::Takes { 0 } else { self.slots };
+        Config { peer_id, port: 6881, slots, rates: self.rates, ..Config::default() }
+    }
+}
+
 impl Host {
     pub(crate) fn new(
         setup: Setup,
@@ -147,6 +160,7 @@ impl Host {
             setup,
             address,
             engine,
+            log: None,
             torrent: None,
             terms: None,
             links: Slab::new(),
@@ -165,6 +179,26 @@ impl Host {
             rng,
             gone: false,
             refused: 0,
+        }
+    }
+
+    /// Writes down what the engine is told from now on.
+    pub(crate) fn record(&mut self) {
+        let config = self.setup.config(&self.rng);
+        self.log = Some(Writer::new(&config, &self.rng.fork("engine")));
+    }
+
+    pub(crate) fn handle(&mut self, now: Time, event: Event, out: &mut Outbox<Action>) {
+        match &mut self.log {
+            Some(log) => log.handle(&mut self.engine, now, event, out),
+            None => self.engine.handle(now, event, out),
+        }
+    }
+
+    pub(crate) fn advance(&mut self, now: Time, out: &mut Outbox<Action>) {
+        match &mut self.log {
+            Some(log) => log.advance(&mut self.engine, now, out),
+            None => self.engine.advance(now, out),
         }
     }
 

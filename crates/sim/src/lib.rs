@@ -13,6 +13,7 @@ pub mod fluid;
 mod host;
 mod lives;
 mod network;
+mod replay;
 mod store;
 mod streams;
 mod study;
@@ -20,5 +21,6 @@ mod world;
 
 pub use disk::{Body, Choose, Crash, DiskFaults, Every, Fidelity, Moody, Tag};
 pub use host::{Manners, Setup};
+pub use replay::{Line, Replay};
 pub use study::{Moment, Outcome, Share, Swarm};
 pub use world::{Report, World};

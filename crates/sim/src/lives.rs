@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use toubkal_core::base::{Bitset, Rng, Time};
-use toubkal_core::engine::{Command, Config, Engine, LinkId, Memory, Notice, TorrentId};
+use toubkal_core::engine::{Command, Engine, LinkId, Memory, Notice, TorrentId};
 
 use crate::disk::{Choose, Crash, Disk, DiskFaults, Moody};
-use crate::host::{End, Host, Manners, Setup};
+use crate::host::{End, Host, Setup};
 use crate::network::Uplink;
 use crate::store::Lanes;
 use crate::world::{Delivery, World};
@@ -173,9 +173,5 @@ impl Host {
 /// The engine of a host's `life`-th life.
 pub(crate) fn new_engine(setup: &Setup, rng: &Rng, life: u64) -> Engine {
     let rng = if life == 0 { rng.clone() } else { rng.fork_indexed("life", life) };
-    let mut peer_id = *b"-TK0100-000000000000";
-    rng.fork("peer id").fill(&mut peer_id[8..]);
-    let slots = if setup.manners == Manners::Takes { 0 } else { setup.slots };
-    let config = Config { peer_id, port: 6881, slots, rates: setup.rates, ..Config::default() };
-    Engine::new(config, &rng.fork("engine"))
+    Engine::new(setup.config(&rng), &rng.fork("engine"))
 }

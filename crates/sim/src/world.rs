@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use toubkal_core::base::{Machine as _, Outbox, Rng, Time};
+use toubkal_core::engine::log::Writer;
 use toubkal_core::engine::{
     Action, AddTorrent, CloseReason, Command, DialError, DialId, Event, JobId, LinkEvent, LinkId,
     Notice, PeerSource, Priority, Served, Status,
@@ -164,6 +165,20 @@ impl World {
     /// Takes a host away at a moment: its links break.
     pub fn leaves(&mut self, host: usize, at: Duration) {
         self.at(Time::START.after(at), Delivery::Leave { host });
+    }
+
+    /// From now on, which has to be its beginning, writes down what the engine of a host is told.
+    ///
+    /// # Panics
+    /// When the engine was told something already.
+    pub fn record(&mut self, host: usize) {
+        assert!(self.hosts[host].torrent.is_none(), "the host has joined already");
+        self.hosts[host].record();
+    }
+
+    /// The event log of a host that is recorded, as far as it is: see [`crate::Replay`].
+    pub fn log(&mut self, host: usize) -> Vec<u8> {
+        self.hosts[host].log.as_mut().map(Writer::take).unwrap_or_default()
     }
 
     /// Virtual time since the beginning.
@@ -331,7 +346,7 @@ impl World {
         }
         self.hosts[host].wake_at = None;
         let mut out = std::mem::take(&mut self.out);
-        self.hosts[host].engine.advance(self.now, &mut out);
+        self.hosts[host].advance(self.now, &mut out);
         self.carry_out(host, &mut out);
         self.out = out;
     }
@@ -342,7 +357,7 @@ impl World {
             return;
         }
         let mut out = std::mem::take(&mut self.out);
-        self.hosts[host].engine.handle(self.now, event, &mut out);
+        self.hosts[host].handle(self.now, event, &mut out);
         self.carry_out(host, &mut out);
         self.out = out;
     }

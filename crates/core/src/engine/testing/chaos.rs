@@ -47,11 +47,13 @@ pub(super) fn play(rng: Rng) {
         }
         world.step();
     }
-    if world.rng.one_in(4) {
-        return world.shut_down();
+    if world.rng.below(4) > 0 {
+        world.peace();
     }
-    world.peace();
     world.shut_down();
+    if steps.is_multiple_of(8) {
+        world.relive();
+    }
 }
 
 pub(super) fn any_layout(rng: &mut Rng) -> Layout {

@@ -169,7 +169,7 @@ impl Torrent {
             let handshake = Extensions {
                 port: Some(cx.shared.config.port).filter(|&port| port != 0),
                 requests: Some(REQUESTS_KEPT as i64),
-                client: Some(String::from(cx.shared.config.client)),
+                client: Some(String::from(&*cx.shared.config.client)),
                 your_ip: remote,
                 upload_only: self.missing == 0,
             };
