@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use toubkal_core::base::{Rng, Slab, Time};
 use toubkal_core::engine::{
-    Engine, JobId, LinkId, LinkKind, Notice, Payload, Priority, Rates, Terms, TorrentId,
+    Engine, JobId, LinkId, LinkKind, Notice, Payload, Policy, Priority, Rates, Terms, TorrentId,
 };
 use toubkal_core::link::Link;
 use toubkal_wire::layout::Layout;
@@ -32,8 +32,8 @@ pub struct Setup {
     pub slots: u32,
     /// When it comes.
     pub joins: Duration,
-    /// Pieces in order.
-    pub sequential: bool,
+    /// Which piece it begins next.
+    pub policy: Policy,
     /// What it wants, one a file; everything when empty.
     pub priorities: Vec<Priority>,
     /// How it behaves.
@@ -74,7 +74,7 @@ impl Default for Setup {
             rates: Rates::default(),
             slots: 4,
             joins: Duration::ZERO,
-            sequential: false,
+            policy: Policy::default(),
             priorities: Vec::new(),
             manners: Manners::Honest,
         }
