@@ -185,7 +185,8 @@ impl Picker {
             let found = match self.policy {
                 Policy::Sequential => self.first_in_order(at, has),
                 Policy::RarestFirst if !first => self.rarest_of(at, has),
-                Policy::RarestFirst | Policy::Random => self.any_of(at, has),
+                Policy::RarestFirst => self.any_of(at, has),
+                Policy::Random => self.fair_of(at, has),
             };
             if found.is_some() {
                 return found;
@@ -227,6 +228,21 @@ impl Picker {
         let round = pieces[start..].iter().chain(&pieces[..start]);
         let scanned = round.take(SCAN_MAX).copied().find(|&piece| has.has(piece));
         scanned.or_else(|| self.shared(at, has).next())
+    }
+
+    /// Any, each as likely as the others near it: the ladder is in the order of rarity, and the
+    /// next from any place on would be a rare one rather than a common one.
+    fn fair_of(&mut self, at: usize, has: &Bitset) -> Option<u32> {
+        let pieces = &self.ladders[at].pieces;
+        let start = self.rng.index(pieces.len());
+        let near = || {
+            let round = pieces[start..].iter().chain(&pieces[..start]).take(SCAN_MAX);
+            round.copied().filter(|&piece| has.has(piece))
+        };
+        match near().count() {
+            0 => self.shared(at, has).next(),
+            count => near().nth(self.rng.index(count)),
+        }
     }
 
     fn first_in_order(&self, at: usize, has: &Bitset) -> Option<u32> {
