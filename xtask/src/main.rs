@@ -4,6 +4,7 @@
 mod fuzz;
 mod seeds;
 mod shell;
+mod sim;
 mod steps;
 mod test;
 mod tidy;
@@ -32,6 +33,12 @@ Usage: cargo xtask <command>
              Keeps the least of what was found that reaches the same code in fuzz/corpus.
   fuzz --list
              The targets.
+  sim [--seeds COUNT] [--first-seed SEED] [--threads N]
+             Worlds of 8 to 64 hosts with faults, crashes and adversaries, all drawn
+             from the seed, with all checkers (1000). A failure is made small, and
+             ends as a command.
+  sim --seed SEED [--hosts N] [--without PART,...] [--quiet]
+             One of them, each change of state on a line.
   bench-get [--rounds N] [--size MiB] [--to FOLDER]
              Toubkal and libtorrent as leechers of the same seed, in turn.
   tools      Installs what the interop tests need, and nothing else.
@@ -49,6 +56,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::run().map(|note| println!("tidy: {note}")),
         "tools" => tools::install().map(|note| println!("tools: {note}")),
         "seeds" => seeds::run(rest),
+        "sim" => sim::run(rest),
         "fuzz" => fuzz::run(rest),
         "bench-get" => bench_get(rest),
         "help" | "--help" | "-h" => {

@@ -18,7 +18,7 @@ fn log() -> Vec<u8> {
     let host = world.host(Setup { joins: Duration::from_secs(1), ..Setup::default() });
     world.record(host);
     assert!(world.run(Duration::from_secs(300)));
-    world.log(host)
+    world.recorded(host)
 }
 
 fn lines(bytes: &[u8]) -> Vec<Line> {

@@ -71,6 +71,23 @@ impl Default for DiskFaults {
     }
 }
 
+impl DiskFaults {
+    /// The same disk, as slow as it is, without errors.
+    #[must_use]
+    pub fn healed(&self) -> Self {
+        Self {
+            write_errors: 0,
+            read_errors: 0,
+            full: 0,
+            sync_errors: 0,
+            folder_errors: 0,
+            lies: 0,
+            record_errors: 0,
+            ..self.clone()
+        }
+    }
+}
+
 /// Draws the faults.
 #[derive(Clone, Debug)]
 pub(super) struct Weather {

@@ -271,8 +271,8 @@ impl Torrent {
         for &link in self.peers.keys() {
             cx.close(link, CloseReason::Stopped);
         }
-        for (dial, remote) in core::mem::take(&mut self.dials) {
-            cx.shared.dials.remove(&dial);
+        // What is being tried still counts until it is answered.
+        for remote in core::mem::take(&mut self.dials).into_values() {
             self.roster.left(remote, cx.now, core::time::Duration::ZERO);
         }
         self.phase = Phase::Stopping { error, step: Step::Leaving };
