@@ -99,7 +99,7 @@ fn a_log_that_is_cut_is_played_as_far_as_it_goes() {
     let whole = lines(&bytes);
     let mut replay = Replay::new(&bytes[..bytes.len() / 2]).unwrap();
     let half: Vec<Line> = replay.by_ref().map(|line| line.unwrap()).collect();
-    assert!(replay.is_cut() && half.len() > 100);
+    assert!(replay.is_cut() && half.len() > whole.len() / 4);
     assert_eq!(half, whole[..half.len()]);
     assert_eq!(Replay::new(b"d8:announce0:e").unwrap_err(), LogError::NotLog);
 }
