@@ -130,6 +130,30 @@ fn only_what_is_wanted_is_downloaded() {
 }
 
 #[test]
+fn a_seed_goes_on_without_a_file_that_another_program_cut_short() {
+    let [from, one, two] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    write_files(from.path(), "cut", &LENGTHS);
+    let metainfo = Arc::new(torrent("cut", &LENGTHS, PIECE, None));
+    let (seeding, seed) = seed(&metainfo, from.path());
+    let path = from.path().join("cut/folder 2/file 5");
+    std::fs::File::options().write(true).open(&path).unwrap().set_len(100).unwrap();
+    let peers = seeding.listening_on().to_vec();
+    let (unlucky, lucky) = (session(), session());
+    let add = Add { peers: peers.clone(), ..Add::to(one.path()) };
+    unlucky.add(Arc::clone(&metainfo), add).unwrap();
+    until(&seeding, "a lost file", |notice| matches!(notice, Notice::FileLost { file: 5, .. }));
+    assert_eq!((seed.status().state, seed.status().left), (State::Seeding, 0));
+    let mut priorities = vec![Priority::Skip; LENGTHS.len()];
+    priorities[0] = Priority::Normal;
+    let add = Add { peers, priorities: Some(priorities), ..Add::to(two.path()) };
+    lucky.add(metainfo, add).unwrap();
+    until_completed(&lucky);
+    let found = std::fs::read(two.path().join("cut/folder 0/file 0")).unwrap();
+    assert!(found == common::content(0, LENGTHS[0]));
+    assert_eq!(path.metadata().unwrap().len(), 100, "what another program wrote is left alone");
+}
+
+#[test]
 fn peers_find_each_other_through_a_tracker_and_say_good_bye() {
     let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let tracker = TrackerServer::start(loopback(), ServerOptions::default()).unwrap();

@@ -8,14 +8,14 @@ use std::time::Duration;
 use toubkal_core::base::{Machine as _, Outbox, Rng, Slab, Time};
 use toubkal_core::engine::log::Writer;
 use toubkal_core::engine::{
-    Action, Config, Engine, Event, JobId, LinkId, LinkKind, Notice, Payload, Priority, Rates,
-    Terms, TorrentId,
+    Action, Engine, Event, JobId, LinkId, LinkKind, Notice, Payload, Priority, Rates, Terms,
+    TorrentId,
 };
 use toubkal_core::link::Link;
-use toubkal_wire::layout::Layout;
 
-use crate::disk::{Disk, Tag};
+use crate::disk::{Body, Content, Disk, DiskFaults};
 use crate::network::Uplink;
+use crate::store::Lanes;
 
 /// What a host is like.
 #[derive(Clone, Debug)]
@@ -40,6 +40,8 @@ pub struct Setup {
     pub priorities: Vec<Priority>,
     /// How it behaves.
     pub manners: Manners,
+    /// What its disk is like.
+    pub disk: DiskFaults,
 }
 
 /// How a host behaves towards others.
@@ -79,6 +81,7 @@ impl Default for Setup {
             sequential: false,
             priorities: Vec::new(),
             manners: Manners::Honest,
+            disk: DiskFaults::default(),
         }
     }
 }
@@ -114,26 +117,24 @@ pub(crate) struct Host {
     pub(crate) uplink: Uplink,
     pub(crate) downlink_free: Time,
     pub(crate) disk: Disk,
-    pub(crate) disk_free: Time,
-    pub(crate) payloads: BTreeMap<u32, Tag>,
+    pub(crate) lanes: Lanes,
+    pub(crate) payloads: BTreeMap<u32, Body>,
     pub(crate) next_payload: u32,
     pub(crate) jobs: BTreeMap<JobId, ()>,
     pub(crate) wake_at: Option<Time>,
     pub(crate) notices: Vec<(Time, Notice)>,
+    /// How many of them are of earlier lives.
+    pub(crate) told: usize,
+    /// How often it came back.
+    pub(crate) lives: u64,
+    /// What was sent before this is of an earlier life.
+    pub(crate) born: u64,
+    /// Ends of links that have not heard of the end of the last life.
+    pub(crate) half_open: Vec<End>,
     pub(crate) rng: Rng,
     pub(crate) gone: bool,
     /// Requests that it rejected because of its manners.
     pub(crate) refused: u64,
-}
-
-impl Setup {
-    /// What the engine of such a host is made with, if this is the host's chance.
-    pub(crate) fn config(&self, rng: &Rng) -> Config {
-        let mut peer_id = *b"-TK0100-000000000000";
-        rng.fork("peer id").fill(&mut peer_id[8..]);
-        let slots = if self.manners == Manners::Takes { 0 } else { self.slots };
-        Config { peer_id, port: 6881, slots, rates: self.rates, ..Config::default() }
-    }
 }
 
 impl Host {
@@ -141,11 +142,11 @@ impl Host {
         setup: Setup,
         address: SocketAddr,
         engine: Engine,
-        layout: &Arc<Layout>,
+        content: &Arc<Content>,
         rng: Rng,
     ) -> Self {
         Self {
-            disk: Disk::new(layout.clone(), setup.seed),
+            disk: Disk::new(content.clone(), setup.seed, setup.disk.clone(), rng.fork("disk")),
             setup,
             address,
             engine,
@@ -155,22 +156,20 @@ impl Host {
             links: Slab::new(),
             uplink: Uplink::default(),
             downlink_free: Time::START,
-            disk_free: Time::START,
+            lanes: Lanes::default(),
             payloads: BTreeMap::new(),
             next_payload: 0,
             jobs: BTreeMap::new(),
             wake_at: None,
             notices: Vec::new(),
+            told: 0,
+            lives: 0,
+            born: 0,
+            half_open: Vec::new(),
             rng,
             gone: false,
             refused: 0,
         }
-    }
-
-    /// Writes down what the engine is told from now on.
-    pub(crate) fn record(&mut self) {
-        let config = self.setup.config(&self.rng);
-        self.log = Some(Writer::new(&config, &self.rng.fork("engine")));
     }
 
     pub(crate) fn handle(&mut self, now: Time, event: Event, out: &mut Outbox<Action>) {
@@ -188,21 +187,21 @@ impl Host {
     }
 
     /// Keeps a body under a new name.
-    pub(crate) fn hold(&mut self, tag: Tag) -> Payload {
+    pub(crate) fn hold(&mut self, body: Body) -> Payload {
         let name = self.next_payload;
         self.next_payload += 1;
-        self.payloads.insert(name, tag);
+        self.payloads.insert(name, body);
         Payload(name)
     }
 
     /// Takes a body back. Each is taken exactly once.
-    pub(crate) fn release(&mut self, payload: &Payload) -> Tag {
+    pub(crate) fn release(&mut self, payload: &Payload) -> Body {
         self.payloads.remove(&payload.0).expect("the engine returns a payload once")
     }
 
-    /// When it was done, if it is.
+    /// When it was done in this life, if it is.
     pub(crate) fn completed_at(&self) -> Option<Time> {
         let done = |(_, notice): &&(Time, Notice)| matches!(notice, Notice::Completed { .. });
-        self.notices.iter().find(done).map(|(at, _)| *at)
+        self.notices[self.told..].iter().find(done).map(|(at, _)| *at)
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use toubkal_core::engine::LinkId;
 use toubkal_wire::layout::Block;
 
-use crate::disk::Tag;
+use crate::disk::Body;
 
 /// Control bytes that travel as one.
 const SEGMENT_BYTES: usize = 1400;
@@ -15,7 +15,7 @@ const SEGMENT_BYTES: usize = 1400;
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
     pub(crate) bytes: Vec<u8>,
-    pub(crate) body: Option<(Block, Tag)>,
+    pub(crate) body: Option<(Block, Body)>,
 }
 
 impl Item {
@@ -25,7 +25,7 @@ impl Item {
 
     /// Bytes on the wire.
     pub(crate) fn size(&self) -> u64 {
-        let body = self.body.map_or(0, |(block, _)| u64::from(block.length));
+        let body = self.body.as_ref().map_or(0, |(block, _)| u64::from(block.length));
         self.bytes.len() as u64 + body
     }
 }
@@ -77,7 +77,7 @@ impl Uplink {
     /// Takes a block out that has not begun to travel.
     pub(crate) fn withdraw(&mut self, link: LinkId, block: Block) -> bool {
         let Some(queue) = self.queues.get_mut(&link) else { return false };
-        let is = |item: &Item| item.body.is_some_and(|(other, _)| other == block);
+        let is = |item: &Item| item.body.as_ref().is_some_and(|&(other, _)| other == block);
         let found = queue.iter().position(is).map(|at| queue.remove(at));
         if queue.is_empty() {
             self.queues.remove(&link);

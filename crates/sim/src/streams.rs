@@ -70,9 +70,9 @@ impl World {
             }
             Step::Block { used, block } => {
                 sim.inbox.drain(..used);
-                let (sent, tag) = item.body.expect("a body follows its head");
+                let (sent, body) = item.body.clone().expect("a body follows its head");
                 assert_eq!(sent, block);
-                let payload = self.hosts[host].hold(tag);
+                let payload = self.hosts[host].hold(body);
                 self.tell_link(host, link, LinkEvent::Received { block, payload });
             }
         }

@@ -6,43 +6,50 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use toubkal_core::base::{Machine as _, Outbox, Rng, Time};
-use toubkal_core::engine::log::Writer;
 use toubkal_core::engine::{
-    Action, AddTorrent, CloseReason, Command, DialError, DialId, Done, Engine, Event, JobId,
-    LinkEvent, LinkId, Notice, PeerSource, Priority, Served, Status,
+    Action, AddTorrent, CloseReason, Command, DialError, DialId, Event, JobId, LinkEvent, LinkId,
+    Notice, PeerSource, Priority, Served, Status,
 };
 use toubkal_core::link::Link;
 use toubkal_wire::handshake::{Greeting, Reserved};
 use toubkal_wire::layout::{Block, Layout};
 use toubkal_wire::message::{self, Message};
 
-use crate::disk::Tag;
+use crate::disk::{Content, Crash, Fidelity, Op};
 use crate::host::{End, Host, Manners, Setup, SimLink};
+use crate::lives::new_engine;
 use crate::network::{Item, time_for};
+use crate::store::{Lane, Whose};
 
-/// Bytes a second that a simulated disk takes.
-const DISK_RATE: u64 = 400_000_000;
 const INFO_HASH: [u8; 20] = [7; 20];
 
 /// A swarm of one torrent in virtual time.
 #[derive(Debug)]
 pub struct World {
-    now: Time,
+    pub(crate) now: Time,
     queue: BTreeMap<(Time, u64), Delivery>,
-    sequence: u64,
+    pub(crate) sequence: u64,
     pub(crate) hosts: Vec<Host>,
     layout: Arc<Layout>,
+    content: Arc<Content>,
     out: Outbox<Action>,
     rng: Rng,
     events: u64,
 }
 
 #[derive(Debug)]
-enum Delivery {
+pub(crate) enum Delivery {
     Join {
         host: usize,
     },
     Leave {
+        host: usize,
+    },
+    Crash {
+        host: usize,
+        crash: Crash,
+    },
+    Restart {
         host: usize,
     },
     Wake {
@@ -69,10 +76,10 @@ enum Delivery {
         host: usize,
         link: LinkId,
     },
-    Job {
+    /// What a lane of the host's store was at is over.
+    Done {
         host: usize,
-        job: JobId,
-        work: Work,
+        lane: Lane,
     },
     Hear {
         host: usize,
@@ -86,13 +93,23 @@ enum Delivery {
     },
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Work {
-    Open,
-    Write(Block, Tag),
-    Verify(u32),
-    Digest(u32),
-    Nothing,
+impl Delivery {
+    /// The host to whose program this goes, which it does not survive.
+    fn of(&self) -> Option<usize> {
+        match self {
+            Self::Join { .. } | Self::Leave { .. } | Self::Crash { .. } | Self::Restart { .. } => {
+                None
+            }
+            Self::Wake { host }
+            | Self::Connect { from: host, .. }
+            | Self::Line { host, .. }
+            | Self::Arrive { host, .. }
+            | Self::Hangup { host, .. }
+            | Self::Done { host, .. }
+            | Self::Hear { host, .. }
+            | Self::Echo { host, .. } => Some(*host),
+        }
+    }
 }
 
 /// How a host stands.
@@ -112,12 +129,20 @@ impl World {
     /// An empty world for a torrent of this shape.
     #[must_use]
     pub fn new(seed: u64, layout: Layout) -> Self {
+        Self::with(seed, layout, Fidelity::Symbols)
+    }
+
+    /// An empty world whose bytes are as true as this.
+    #[must_use]
+    pub fn with(seed: u64, layout: Layout, fidelity: Fidelity) -> Self {
+        let layout = Arc::new(layout);
         Self {
             now: Time::START,
             queue: BTreeMap::new(),
             sequence: 0,
             hosts: Vec::new(),
-            layout: Arc::new(layout),
+            content: Arc::new(Content::new(layout.clone(), fidelity)),
+            layout,
             out: Outbox::new(),
             rng: Rng::from_number(seed),
             events: 0,
@@ -129,9 +154,9 @@ impl World {
         let number = self.hosts.len();
         let rng = self.rng.fork_indexed("host", number as u64);
         let address = SocketAddr::from(([10, 0, (number >> 8) as u8, number as u8], 6881));
-        let engine = Engine::new(setup.config(&rng), &rng.fork("engine"));
+        let engine = new_engine(&setup, &rng, 0);
         let joins = Time::START.after(setup.joins);
-        self.hosts.push(Host::new(setup, address, engine, &self.layout, rng));
+        self.hosts.push(Host::new(setup, address, engine, &self.content, rng));
         self.at(joins, Delivery::Join { host: number });
         number
     }
@@ -139,20 +164,6 @@ impl World {
     /// Takes a host away at a moment: its links break.
     pub fn leaves(&mut self, host: usize, at: Duration) {
         self.at(Time::START.after(at), Delivery::Leave { host });
-    }
-
-    /// From now on, which has to be its beginning, writes down what the engine of a host is told.
-    ///
-    /// # Panics
-    /// When the engine was told something already.
-    pub fn record(&mut self, host: usize) {
-        assert!(self.hosts[host].torrent.is_none(), "the host has joined already");
-        self.hosts[host].record();
-    }
-
-    /// The event log of a host that is recorded, as far as it is: see [`crate::Replay`].
-    pub fn log(&mut self, host: usize) -> Vec<u8> {
-        self.hosts[host].log.as_mut().map(Writer::take).unwrap_or_default()
     }
 
     /// Virtual time since the beginning.
@@ -225,14 +236,17 @@ impl World {
     }
 
     /// One delivery; false when there is none before the limit.
-    fn step(&mut self, limit: Time) -> bool {
+    pub(crate) fn step(&mut self, limit: Time) -> bool {
         let Some(entry) = self.queue.first_entry() else { return false };
         if entry.key().0 > limit {
             return false;
         }
-        let ((at, _), delivery) = entry.remove_entry();
+        let ((at, sequence), delivery) = entry.remove_entry();
         assert!(at >= self.now, "time goes on");
         self.now = at;
+        if delivery.of().is_some_and(|host| sequence < self.hosts[host].born) {
+            return true;
+        }
         self.events += 1;
         self.deliver(delivery);
         true
@@ -252,12 +266,12 @@ impl World {
         }
     }
 
-    fn at(&mut self, time: Time, delivery: Delivery) {
+    pub(crate) fn at(&mut self, time: Time, delivery: Delivery) {
         self.sequence += 1;
         self.queue.insert((time, self.sequence), delivery);
     }
 
-    fn after(&mut self, wait: Duration, delivery: Delivery) {
+    pub(crate) fn after(&mut self, wait: Duration, delivery: Delivery) {
         self.at(self.now.after(wait), delivery);
     }
 
@@ -265,12 +279,14 @@ impl World {
         match delivery {
             Delivery::Join { host } => self.join(host),
             Delivery::Leave { host } => self.leave(host),
+            Delivery::Crash { host, crash } => self.crash_by_chance(host, crash),
+            Delivery::Restart { host } => self.restart(host),
             Delivery::Wake { host } => self.wake(host),
             Delivery::Connect { from, dial, to } => self.connect(from, dial, to),
             Delivery::Line { host, sent } => self.line(host, sent),
             Delivery::Arrive { host, link, item } => self.arrive(host, link, &item),
             Delivery::Hangup { host, link } => self.hangup(host, link, CloseReason::ByPeer),
-            Delivery::Job { host, job, work } => self.work(host, job, work),
+            Delivery::Done { host, lane } => self.over(host, lane),
             Delivery::Echo { host, link, event } => self.tell_link(host, link, event),
             Delivery::Hear { host, peers } => {
                 if let Some(torrent) = self.hosts[host].torrent {
@@ -292,7 +308,7 @@ impl World {
             sequential: self.hosts[host].setup.sequential,
             adopt: false,
             rates: toubkal_core::engine::Rates::default(),
-            memory: None,
+            memory: self.hosts[host].disk.recall(),
         };
         self.tell(host, Command::Add(add).into());
         // What a tracker would tell: all that are there, ourselves included.
@@ -321,7 +337,7 @@ impl World {
     }
 
     /// Tells an engine a fact and does what it wants done.
-    fn tell(&mut self, host: usize, event: Event) {
+    pub(crate) fn tell(&mut self, host: usize, event: Event) {
         if self.hosts[host].gone {
             return;
         }
@@ -354,35 +370,31 @@ impl World {
                 self.after(wait, Delivery::Connect { from: host, dial, to: remote });
             }
             Action::Send { link, message } => self.send(host, link, &message),
-            Action::Serve { link, block, .. } => self.serve(host, link, block),
+            Action::Serve { link, block, .. } => self.fetch(host, link, block),
             Action::Unserve { link, block } => {
-                if self.hosts[host].uplink.withdraw(link, block) {
+                let machine = &mut self.hosts[host];
+                let reading = machine.lanes.forget(link, Some(block)).len() == 1;
+                if reading || machine.uplink.withdraw(link, block) {
                     let event = LinkEvent::Served { block, outcome: Served::Withdrawn };
                     self.tell_later(host, link, event);
                 }
             }
             Action::Close { link, reason } => self.close(host, link, reason),
-            Action::Open { job, .. } => self.start(host, job, Work::Open, 0),
-            Action::Store { job, block, payload, .. } => {
-                let tag = self.hosts[host].release(&payload);
-                self.start(host, job, Work::Write(block, tag), block.length);
-            }
             Action::Discard { payload } => _ = self.hosts[host].release(&payload),
+            Action::Open { job, wanted, .. } => self.job(host, job, Op::Open { wanted }),
+            Action::Store { job, block, payload, digest, .. } => {
+                let body = self.hosts[host].release(&payload);
+                self.job(host, job, Op::Write { block, body, digest });
+            }
             Action::Verify { job, piece, hashed, .. } => {
-                let rest = self.layout.piece_size(piece) - hashed;
-                self.start(host, job, Work::Verify(piece), rest);
+                self.job(host, job, Op::Verify { piece, hashed });
             }
-            Action::Digest { job, piece, .. } => {
-                let size = self.layout.piece_size(piece);
-                self.start(host, job, Work::Digest(piece), size);
-            }
-            Action::Reclaim { job, .. }
-            | Action::Finish { job, .. }
-            | Action::Sync { job, .. }
-            | Action::Record { job, .. } => {
-                self.start(host, job, Work::Nothing, 0);
-            }
-            Action::Release { .. } => {}
+            Action::Digest { job, piece, .. } => self.job(host, job, Op::Digest { piece }),
+            Action::Reclaim { job, file, .. } => self.job(host, job, Op::Reclaim { file }),
+            Action::Finish { job, file, .. } => self.job(host, job, Op::Finish { file }),
+            Action::Sync { job, .. } => self.job(host, job, Op::Sync),
+            Action::Record { job, record, .. } => self.job(host, job, Op::Record(record)),
+            Action::Release { .. } => self.submit(host, Whose::Nobody, Op::Release),
             Action::Notify(notice) => {
                 if let Notice::Added { torrent, .. } = notice {
                     self.hosts[host].torrent = Some(torrent);
@@ -393,31 +405,8 @@ impl World {
         }
     }
 
-    /// Queues work for the disk: one thing after the other, a tenth of a millisecond and the time
-    /// of the bytes each.
-    fn start(&mut self, host: usize, job: JobId, work: Work, bytes: u32) {
-        let cost = Duration::from_micros(100) + time_for(u64::from(bytes), DISK_RATE);
-        let machine = &mut self.hosts[host];
-        machine.disk_free = machine.disk_free.max(self.now).after(cost);
-        let free = machine.disk_free;
-        assert!(machine.jobs.insert(job, ()).is_none(), "{job:?} was given before");
-        self.at(free, Delivery::Job { host, job, work });
-    }
-
-    fn work(&mut self, host: usize, job: JobId, work: Work) {
-        let machine = &mut self.hosts[host];
-        machine.jobs.remove(&job);
-        let done = match work {
-            Work::Open => machine.disk.open(),
-            Work::Write(block, tag) => {
-                machine.disk.write(block, tag);
-                Done::Stored
-            }
-            Work::Verify(piece) => machine.disk.verify(piece),
-            Work::Digest(piece) => Done::Digests(machine.disk.digests(piece)),
-            Work::Nothing => Done::Ready,
-        };
-        self.tell(host, Event::Job(job, Ok(done)));
+    fn job(&mut self, host: usize, job: JobId, op: Op) {
+        self.submit(host, Whose::Job(job), op);
     }
 
     fn connect(&mut self, from: usize, dial: DialId, to: SocketAddr) {
@@ -465,36 +454,13 @@ impl World {
         }
     }
 
-    fn say(&mut self, host: usize, link: LinkId, message: &Message) {
+    pub(crate) fn say(&mut self, host: usize, link: LinkId, message: &Message) {
         let mut bytes = Vec::new();
         message::encode(message, &mut bytes);
         self.transmit(host, link, Item::control(bytes));
     }
 
-    fn serve(&mut self, host: usize, link: LinkId, block: Block) {
-        let machine = &mut self.hosts[host];
-        let tag = machine.disk.read(block).expect("only what is there is served");
-        let tag = match machine.setup.manners {
-            Manners::Corrupts(times) if machine.rng.one_in(times) => {
-                1 + machine.rng.below(1 << 30) as u32
-            }
-            Manners::Silent => return,
-            Manners::Rejects => {
-                machine.refused += 1;
-                let event = LinkEvent::Served { block, outcome: Served::Withdrawn };
-                return self.tell_later(host, link, event);
-            }
-            _ => tag,
-        };
-        if self.hosts[host].setup.manners == Manners::Flaps {
-            self.say(host, link, &Message::Choke);
-            self.say(host, link, &Message::Unchoke);
-        }
-        let bytes = message::piece_head(block).to_vec();
-        self.transmit(host, link, Item { bytes, body: Some((block, tag)) });
-    }
-
-    fn transmit(&mut self, host: usize, link: LinkId, item: Item) {
+    pub(crate) fn transmit(&mut self, host: usize, link: LinkId, item: Item) {
         if self.hosts[host].links.get(link).is_none() {
             return;
         }
@@ -517,7 +483,7 @@ impl World {
         };
         let through = self.now.after(time_for(item.size(), machine.setup.up));
         let latency = machine.setup.latency;
-        let block = item.body.map(|(block, _)| (link, block));
+        let block = item.body.as_ref().map(|&(block, _)| (link, block));
         self.at(through, Delivery::Line { host, sent: block });
         let Some(SimLink { peer: Some(end), .. }) = self.hosts[host].links.get(link) else {
             return;
@@ -538,9 +504,11 @@ impl World {
     }
 
     /// A link breaks off; the other end notices after a while.
-    fn drop_link(&mut self, host: usize, link: LinkId) -> bool {
+    pub(crate) fn drop_link(&mut self, host: usize, link: LinkId) -> bool {
         let Some(sim) = self.hosts[host].links.remove(link) else { return false };
-        for block in self.hosts[host].uplink.forget(link) {
+        let machine = &mut self.hosts[host];
+        let reading = machine.lanes.forget(link, None);
+        for block in machine.uplink.forget(link).into_iter().chain(reading) {
             let event = LinkEvent::Served { block, outcome: Served::Withdrawn };
             self.tell_later(host, link, event);
         }
@@ -555,7 +523,9 @@ impl World {
 
     fn hangup(&mut self, host: usize, link: LinkId, reason: CloseReason) {
         if self.hosts[host].links.remove(link).is_some() {
-            for block in self.hosts[host].uplink.forget(link) {
+            let machine = &mut self.hosts[host];
+            let reading = machine.lanes.forget(link, None);
+            for block in machine.uplink.forget(link).into_iter().chain(reading) {
                 let outcome = Served::Withdrawn;
                 self.tell_link(host, link, LinkEvent::Served { block, outcome });
             }
@@ -568,7 +538,7 @@ impl World {
     }
 
     /// For what follows from an action while its batch is still being carried out.
-    fn tell_later(&mut self, host: usize, link: LinkId, event: LinkEvent) {
+    pub(crate) fn tell_later(&mut self, host: usize, link: LinkId, event: LinkEvent) {
         self.at(self.now, Delivery::Echo { host, link, event });
     }
 

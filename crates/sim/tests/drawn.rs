@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use toubkal_core::base::Rng;
 use toubkal_core::engine::{Notice, Priority, Rates};
-use toubkal_sim::{Manners, Setup, World};
+use toubkal_sim::{DiskFaults, Manners, Setup, World};
 use toubkal_wire::layout::{BLOCK_BYTES, Layout};
 
 /// By then every honest host that stays has what it wants.
@@ -110,5 +110,20 @@ fn any_setup(rng: &mut Rng, files: usize) -> Setup {
             Vec::new()
         },
         manners,
+        disk: any_disk(rng),
+    }
+}
+
+/// Slow at times, and whole.
+fn any_disk(rng: &mut Rng) -> DiskFaults {
+    DiskFaults {
+        lanes: 1 + rng.below(4) as u32,
+        latency: Duration::from_micros(20 + rng.below(5000)),
+        rate: 5_000_000 + rng.below(500_000_000),
+        sync: Duration::from_millis(rng.below(100)),
+        stalls: if rng.one_in(4) { 10 + rng.below(500) } else { 0 },
+        stall: Duration::from_millis(rng.below(3000)),
+        short_writes: rng.below(20),
+        ..DiskFaults::default()
     }
 }

@@ -258,17 +258,23 @@ fn a_torrent_of_empty_files_is_done_at_once_and_meets_nobody_badly() {
 
 #[test]
 fn who_gives_gets_more_than_who_only_takes() {
-    let mut world = World::new(13, layout(2000));
-    world.host(Setup { up: 400_000, ..seed() });
-    let give: Vec<usize> = (0..8).map(|_| world.host(Setup { up: 400_000, ..leecher() })).collect();
-    let take: Vec<usize> = (0..4).map(|_| world.host(with(Manners::Takes))).collect();
-    world.run_until(secs(60));
-    let mean = |hosts: &[usize]| {
-        let got = hosts.iter().map(|&host| world.report(host).status.unwrap().downloaded);
-        got.sum::<u64>() / hosts.len() as u64
-    };
-    let (givers, takers) = (mean(&give), mean(&take));
-    assert!(givers > takers * 5 / 4, "{givers} against {takers}");
+    // One swarm is a matter of luck: whom the seed gave its first pieces.
+    let (mut givers, mut takers) = (0, 0);
+    for number in 0..5 {
+        let mut world = World::new(number, layout(2000));
+        world.host(Setup { up: 400_000, ..seed() });
+        let give: Vec<usize> =
+            (0..8).map(|_| world.host(Setup { up: 400_000, ..leecher() })).collect();
+        let take: Vec<usize> = (0..4).map(|_| world.host(with(Manners::Takes))).collect();
+        world.run_until(secs(60));
+        let mean = |hosts: &[usize]| {
+            let got = hosts.iter().map(|&host| world.report(host).status.unwrap().downloaded);
+            got.sum::<u64>() / hosts.len() as u64
+        };
+        givers += mean(&give);
+        takers += mean(&take);
+    }
+    assert!(givers > takers * 6 / 5, "{givers} against {takers}");
 }
 
 #[test]

@@ -202,6 +202,16 @@ pub enum Notice {
         /// Index of the file.
         file: u32,
     },
+    /// A file of a torrent that has everything cannot be read any more, or was changed by
+    /// others. What is in it is not given any more; the rest is.
+    FileLost {
+        /// Whose.
+        torrent: TorrentId,
+        /// Index of the file.
+        file: u32,
+        /// What is wrong with it.
+        error: StoreError,
+    },
     /// Every wanted piece is verified; files are being finished.
     Verified {
         /// Whose.

@@ -115,6 +115,17 @@ impl Watch<'_> {
                     Event::File { torrent: &job.hash, path: file.path, length: file.length };
                 self.report.event(&event)
             }
+            Notice::FileLost { torrent, file, error } => {
+                let Some(index) = self.index(*torrent) else { return Ok(()) };
+                let job = &self.jobs[index];
+                let path = job.metainfo.file(*file as usize).path;
+                let sentence = format!(
+                    "{}: {path} is not shared any more: {}; the other files are",
+                    text::cut(&job.metainfo.name, 40),
+                    error.kind
+                );
+                self.report.notice(&job.hash, &sentence)
+            }
             Notice::Completed { torrent, at_once } => self.completed(*torrent, *at_once),
             Notice::Failed { torrent, error } => {
                 let Some(index) = self.index(*torrent) else { return Ok(()) };

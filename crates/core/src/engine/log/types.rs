@@ -193,6 +193,7 @@ variants!(Notice {
     8 Unrecorded { torrent, error },
     9 Banned { torrent, remote },
     10 Ended,
+    11 FileLost { torrent, file, error },
 });
 
 // Of both.

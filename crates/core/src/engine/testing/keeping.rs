@@ -20,12 +20,21 @@ fn set(pieces: impl IntoIterator<Item = u32>) -> Bitset {
     set
 }
 
-/// A torrent of which everything lies on the disk, and some is remembered.
+/// A torrent of one file of which everything lies on the disk, and some is remembered.
 fn add(world: &mut World, memory: Option<Memory>, changed: &Bitset) -> TorrentId {
+    add_files(world, &[u64::from(PIECES * BLOCK_BYTES)], memory, changed)
+}
+
+fn add_files(
+    world: &mut World,
+    files: &[u64],
+    memory: Option<Memory>,
+    changed: &Bitset,
+) -> TorrentId {
     let ticket = world.torrents.len() as u64;
-    let length = u64::from(PIECES * BLOCK_BYTES);
-    let layout = Arc::new(Layout::new(BLOCK_BYTES, [(length, false)]).expect("a torrent"));
-    world.layouts.insert(ticket, (layout.clone(), std::vec![Priority::Normal]));
+    let layout = Layout::new(BLOCK_BYTES, files.iter().map(|&length| (length, false)));
+    let layout = Arc::new(layout.expect("a torrent"));
+    world.layouts.insert(ticket, (layout.clone(), std::vec![Priority::Normal; files.len()]));
     world.memories.extend(memory.clone().map(|memory| (ticket, memory)));
     let known: Vec<TorrentId> = world.torrents.keys().copied().collect();
     world.tell(Command::Add(AddTorrent {
@@ -50,7 +59,9 @@ fn opened(world: &mut World, changed: &Bitset) {
     let Some(&Work::Open(torrent)) = world.jobs.get(&job) else { unreachable!("looked up") };
     let worth = Bitset::full(PIECES);
     world.torrents.get_mut(&torrent).expect("it was added").recall(&worth, changed);
-    let opened = Opened { files: std::vec![Found::Whole], worth, changed: changed.clone() };
+    let files = world.torrents[&torrent].layout.files().len();
+    let files = std::vec![Found::Whole; files];
+    let opened = Opened { files, worth, changed: changed.clone() };
     world.answer(job, Ok(Done::Opened(opened.into())));
 }
 
@@ -238,6 +249,34 @@ fn a_check_believes_nothing() {
     opened(&mut world, &set([]));
     assert!(checks(&mut world, &set([8])).is_full());
     assert_eq!(world.engine.have(torrent).map(Bitset::ones), Some(39));
+}
+
+#[test]
+fn a_seed_goes_on_without_a_file_that_cannot_be_read() {
+    let mut world = World::with(1, Config::default());
+    let half = u64::from(PIECES / 2 * BLOCK_BYTES);
+    let torrent = add_files(&mut world, &[half, half], memory(0..40, false), &set([]));
+    let link = leecher(&mut world, torrent);
+    let layout = world.torrents[&torrent].layout.clone();
+    for piece in [3, 4, 30] {
+        world.say(link, Message::Request(layout.block(piece, 0)));
+    }
+    let error = StoreError { kind: StoreErrorKind::Changed, file: Some(0) };
+    for piece in [3, 4] {
+        let block = layout.block(piece, 0);
+        world.links.get_mut(&link).expect("open").serving.retain(|&other| other != block);
+        world.tell_link(link, LinkEvent::Served { block, outcome: Served::Failed(error) });
+    }
+    assert_eq!(world.engine.have(torrent), Some(&set(20..40)));
+    let status = world.engine.status(torrent).expect("there");
+    assert_eq!((status.state, status.left), (State::Seeding, 0));
+    world.say(link, Message::Request(layout.block(5, 0)));
+    world.say(link, Message::Request(layout.block(31, 0)));
+    let serving = &world.links[&link].serving;
+    assert!(serving.contains(&layout.block(30, 0)) && serving.contains(&layout.block(31, 0)));
+    assert!(!serving.contains(&layout.block(5, 0)), "what is lost is not given");
+    world.pass(Duration::from_secs(2));
+    assert_eq!(last(&world).synced, set(20..40), "and not believed the next time");
 }
 
 /// Everything that is not a look or a check is done.

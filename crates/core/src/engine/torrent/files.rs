@@ -33,6 +33,8 @@ struct File {
     /// Pieces of it that are not verified.
     missing: u32,
     done: bool,
+    /// It was whole, and cannot be read any more, or others have written to it.
+    lost: bool,
 }
 
 /// A check of what lay on the disk.
@@ -63,7 +65,7 @@ impl Files {
             let file = layout.files()[index];
             let missing = layout.pieces_of(index as u32).len() as u32;
             let found = if file.pad { Found::Virtual } else { Found::Absent };
-            File { priority, found, missing, done: false }
+            File { priority, found, missing, done: false, lost: false }
         };
         let states = priorities.into_iter().enumerate().map(state).collect();
         Self { states, ready: Vec::new(), finishing: 0, unfinished: 0, reclaiming: 0 }
@@ -72,7 +74,7 @@ impl Files {
     /// Knows nothing of the disk any more.
     pub(super) fn forget(&mut self) {
         for file in &mut self.states {
-            file.done = false;
+            (file.done, file.lost) = (false, false);
         }
         (self.finishing, self.unfinished, self.reclaiming) = (0, 0, 0);
         self.ready.clear();
@@ -105,6 +107,10 @@ impl Files {
                 *priority = (*priority).max(file.priority);
             }
         }
+        // What is lost is not fetched either: it may be of worth to those who wrote to it.
+        let lost = self.states.iter().enumerate().filter(|(_, file)| file.lost);
+        let lost = lost.flat_map(|(index, _)| layout.pieces_of(index as u32));
+        lost.for_each(|piece| pieces[piece as usize] = Priority::Skip);
         pieces
     }
 
@@ -383,6 +389,34 @@ impl Torrent {
                 cx.close(link, CloseReason::Misbehaved(Misbehaved::BadBlock));
             }
         }
+    }
+
+    /// Bytes that were verified cannot be read. While something is missing the whole folder is
+    /// needed, and the torrent stops. A seed goes on with the other files, if there are others.
+    pub(super) fn unreadable(&mut self, cx: &mut Cx<'_>, error: StoreError) {
+        let file = error.file.filter(|&file| (file as usize) < self.files.states.len());
+        let (Some(file), 0) = (file, self.missing) else { return self.fail(cx, error) };
+        let mut lost = Bitset::new(self.layout.pieces());
+        let held = self.layout.pieces_of(file).filter(|&piece| self.have.has(piece));
+        held.for_each(|piece| _ = lost.set(piece));
+        if lost.is_empty() {
+            // It is known already: more than one block was on its way.
+            return;
+        }
+        if lost.ones() == self.have.ones() {
+            return self.fail(cx, error);
+        }
+        for piece in lost.iter() {
+            self.have.clear(piece);
+            self.picker.prioritise(piece, Priority::Skip);
+        }
+        self.files.states[file as usize].lost = true;
+        self.durable.forget(&lost);
+        cx.shared.sync_at.get_or_insert(cx.now);
+        self.files.recount(&self.layout, &self.have);
+        self.recount();
+        self.withdraw(cx, &lost);
+        cx.notify(Notice::FileLost { torrent: self.id, file, error });
     }
 
     /// Gives files their names, as many at once as may be.

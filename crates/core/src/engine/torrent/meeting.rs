@@ -125,6 +125,8 @@ impl Torrent {
         self.picker.join(&peer.has);
         self.peers.insert(link, peer);
         self.introduce(cx, link, reserved);
+        // Its dial is through: the next address is tried at once, not only with the heartbeat.
+        self.dial_more(cx);
         Ok(())
     }
 
@@ -181,6 +183,9 @@ impl Torrent {
         self.give_up_requests(cx, link);
         let Some(peer) = self.peers.remove(&link) else { return };
         self.picker.leave(&peer.has);
+        if let Some(spread) = &mut self.spread {
+            peer.hinted.iter().for_each(|&piece| spread.regain(piece));
+        }
         for (block, _) in &peer.serving {
             cx.shared.limits.give_back(Way::Up, block.length);
             self.limits.give_back(Way::Up, block.length);

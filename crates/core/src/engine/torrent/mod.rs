@@ -344,6 +344,7 @@ impl Torrent {
             self.choke_at = cx.now.after(CHOKE_TIME);
             self.rechoke(cx);
         }
+        self.fill_slots(cx);
         self.dial_more(cx);
         self.wake = true;
     }

@@ -1,0 +1,3 @@
+//! Checkers: what must hold in every world, each in a file of its own.
+
+pub(crate) mod durability;
