@@ -35,7 +35,12 @@ fn play(bytes: &[u8]) -> Result<(), String> {
         writeln!(out, "{line}").map_err(|e| e.to_string())?;
     }
     let note = if replay.is_cut() { " (the log is cut off)" } else { "" };
-    writeln!(out, "the end{note}\n{:#?}", replay.torrents()).map_err(|e| e.to_string())?;
+    let mut end = format!("the end{note}\n");
+    for (torrent, status, peers) in replay.torrents() {
+        end.push_str(&format!("{torrent:?} {status:?}\n"));
+        peers.iter().for_each(|peer| end.push_str(&format!("  {peer:?}\n")));
+    }
+    out.write_all(end.as_bytes()).map_err(|e| e.to_string())?;
     match first {
         None => Ok(()),
         Some(step) => Err(format!("since step {step} the engine does not do what it did then")),
