@@ -419,15 +419,22 @@ impl Torrent {
         cx.notify(Notice::FileLost { torrent: self.id, file, error });
     }
 
-    /// Gives files their names, as many at once as may be.
+    /// Gives files their names, as many at once as may be. What nobody has checked since the power
+    /// was lost is proved first.
     pub(super) fn finish_files(&mut self, cx: &mut Cx<'_>) {
+        let mut unproven = Vec::new();
         while self.files.finishing < FINISHES_MAX
             && let Some(file) = self.files.ready.pop()
         {
+            if self.prove_all(cx, self.layout.pieces_of(file)) {
+                unproven.push(file);
+                continue;
+            }
             self.files.finishing += 1;
             let job = self.job(cx, Task::Finish { file });
             cx.push(Action::Finish { job, torrent: self.id, file });
         }
+        self.files.ready.append(&mut unproven);
     }
 
     fn finished(&mut self, cx: &mut Cx<'_>, file: u32) {
