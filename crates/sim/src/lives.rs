@@ -46,7 +46,8 @@ impl World {
         self.recount();
     }
 
-    pub(crate) fn crash_by_chance(&mut self, host: usize, crash: Crash) {
+    /// A host that runs dies now; what that leaves is drawn.
+    pub fn crash_by_chance(&mut self, host: usize, crash: Crash) {
         let machine = &self.hosts[host];
         if !machine.gone && !machine.down {
             let rng = machine.chance.rng().fork_indexed("crash", machine.life);
