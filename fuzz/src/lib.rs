@@ -27,6 +27,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "message", play: targets::message },
     Target { name: "extension", play: targets::extension },
     Target { name: "link", play: targets::link },
+    Target { name: "log", play: targets::log },
     Target { name: "announcer", play: targets::announcer },
     Target { name: "registry", play: targets::registry },
     Target { name: "engine", play: targets::engine },

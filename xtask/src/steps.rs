@@ -97,7 +97,7 @@ fn interop(options: &Options, log: &Log) -> Result<Done, String> {
 
 /// Long enough to find what a change has broken plainly: the corpus reaches most of the code.
 fn fuzz(_: &Options, log: &Log) -> Result<Done, String> {
-    const SECONDS: u64 = 8;
+    const SECONDS: u64 = 6;
     if !cfg!(target_os = "linux") {
         let why = "fuzzing is set up for Linux; the unit tests played the corpus";
         return Ok(Done::Skipped(why.to_owned()));

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use toubkal_sim::{Outcome, Scenario};
+use toubkal_sim::{Run, Scenario};
 
 const HELP: &str = "\
 Worlds of which everything is drawn from a number.
@@ -94,7 +94,7 @@ fn one(seed: u64, options: &Options) -> ExitCode {
     println!("{scenario}\n");
     let quiet = options.quiet;
     let mut out = std::io::BufWriter::new(std::io::stdout());
-    let show = move |line: &toubkal_sim::Line| {
+    let show = move |line: &toubkal_sim::Entry| {
         if !quiet {
             let _ = writeln!(out, "{line}");
         }
@@ -112,8 +112,8 @@ fn one(seed: u64, options: &Options) -> ExitCode {
     }
 }
 
-fn shown(outcome: &Outcome) -> String {
-    let Outcome { trace_hash, events, time, recovery } = outcome;
+fn shown(outcome: &Run) -> String {
+    let Run { trace_hash, events, time, recovery } = outcome;
     format!("trace {trace_hash:016x}, {events} events, {time:?}, recovered in {recovery:?}")
 }
 

@@ -20,7 +20,8 @@ impl World {
         }
         machine.wake_at = None;
         let mut out = std::mem::take(&mut self.out);
-        machine.engine.advance(machine.clock.read(self.now), &mut out);
+        let now = machine.clock.read(self.now);
+        machine.advance(now, &mut out);
         self.carry_out(host, out);
     }
 
@@ -76,7 +77,7 @@ impl World {
         self.watch.hears(host, now, &event);
         let opened = matches!(event, Event::Job(_, Ok(Done::Opened(_))));
         let mut out = std::mem::take(&mut self.out);
-        self.hosts[host].engine.handle(now, event, &mut out);
+        self.hosts[host].handle(now, event, &mut out);
         if opened {
             self.check_belief(host);
         }

@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use toubkal_core::base::{Slab, Time};
+use toubkal_core::base::{Machine as _, Outbox, Rng, Slab, Time};
+use toubkal_core::engine::log::Writer;
 use toubkal_core::engine::{
-    Action, CloseReason, Engine, Event, JobId, LinkId, LinkKind, Notice, Payload, Priority, Rates,
-    Terms, TorrentId,
+    Action, CloseReason, Config, Engine, Event, JobId, LinkId, LinkKind, Notice, Payload, Policy,
+    Priority, Rates, Terms, TorrentId,
 };
 use toubkal_core::link::Link;
 use toubkal_wire::handshake::Greeting;
@@ -47,8 +48,8 @@ pub struct Setup {
     pub hidden: bool,
     /// When it comes.
     pub joins: Duration,
-    /// Pieces in order.
-    pub sequential: bool,
+    /// Which piece it begins next.
+    pub policy: Policy,
     /// What it wants, one a file; everything when empty.
     pub priorities: Vec<Priority>,
     /// How it behaves.
@@ -70,7 +71,7 @@ impl Default for Setup {
             known: usize::MAX,
             hidden: false,
             joins: Duration::ZERO,
-            sequential: false,
+            policy: Policy::default(),
             priorities: Vec::new(),
             manners: Manners::Honest,
             disk: DiskFaults::default(),
@@ -151,6 +152,7 @@ pub(crate) struct Host {
     /// How often it was started before.
     pub(crate) life: u64,
     pub(crate) engine: Engine,
+    pub(crate) log: Option<Writer>,
     pub(crate) clock: Clock,
     /// The process does nothing before.
     pub(crate) paused_until: Time,
@@ -180,6 +182,8 @@ pub(crate) struct Host {
     pub(crate) orders: Fifo<Action>,
     pub(crate) wake_at: Option<Time>,
     pub(crate) notices: Vec<(Time, Notice)>,
+    /// How many of them earlier lives have told.
+    pub(crate) told: usize,
     pub(crate) completed: Option<Time>,
     pub(crate) chance: Chance,
     pub(crate) gone: bool,
@@ -187,6 +191,17 @@ pub(crate) struct Host {
     pub(crate) lost: bool,
     /// Requests that it rejected because of its manners.
     pub(crate) refused: u64,
+}
+
+impl Setup {
+    /// What the engine of such a host is made with, if this is the host's chance.
+    pub(crate) fn config(&self, rng: &Rng) -> Config {
+        let mut peer_id = *b"-TK0100-000000000000";
+        rng.fork("peer id").fill(&mut peer_id[8..]);
+        let slots = if self.manners == Manners::Takes { 0 } else { self.slots };
+        let (links_max, rates) = (self.links, self.rates);
+        Config { peer_id, port: 6881, slots, links_max, rates, ..Config::default() }
+    }
 }
 
 impl Host {
@@ -203,6 +218,7 @@ impl Host {
             engine,
             setup,
             address,
+            log: None,
             peer_id,
             life: 0,
             clock: Clock::default(),
@@ -226,11 +242,32 @@ impl Host {
             orders: Fifo::default(),
             wake_at: None,
             notices: Vec::new(),
+            told: 0,
             completed: None,
             chance,
             gone: false,
             lost: false,
             refused: 0,
+        }
+    }
+
+    /// Writes down what the engine is told from now on.
+    pub(crate) fn record(&mut self) {
+        let rng = self.chance.rng();
+        self.log = Some(Writer::new(&self.setup.config(rng), &rng.fork("engine")));
+    }
+
+    pub(crate) fn handle(&mut self, now: Time, event: Event, out: &mut Outbox<Action>) {
+        match &mut self.log {
+            Some(log) => log.handle(&mut self.engine, now, event, out),
+            None => self.engine.handle(now, event, out),
+        }
+    }
+
+    pub(crate) fn advance(&mut self, now: Time, out: &mut Outbox<Action>) {
+        match &mut self.log {
+            Some(log) => log.advance(&mut self.engine, now, out),
+            None => self.engine.advance(now, out),
         }
     }
 

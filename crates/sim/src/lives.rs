@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use toubkal_core::base::{Bitset, Rng, Time};
-use toubkal_core::engine::{CloseReason, Config, Engine, LinkId};
+use toubkal_core::engine::{CloseReason, Command, Engine, LinkId, Memory, Notice, TorrentId};
 
 use crate::disk::{Choose, Crash, Disk, DiskFaults, Moody};
 use crate::fifo::Fifo;
 use crate::host::{Coming, Host, Payloads, Setup};
-use crate::manners::Manners;
 use crate::queue::Delivery;
 use crate::world::World;
 
@@ -47,7 +46,8 @@ impl World {
         self.recount();
     }
 
-    pub(crate) fn crash_by_chance(&mut self, host: usize, crash: Crash) {
+    /// A host that runs dies now; what that leaves is drawn.
+    pub fn crash_by_chance(&mut self, host: usize, crash: Crash) {
         let machine = &self.hosts[host];
         if !machine.gone && !machine.down {
             let rng = machine.chance.rng().fork_indexed("crash", machine.life);
@@ -98,6 +98,41 @@ impl World {
         }
     }
 
+    /// Tells a host's torrent something, if it has one.
+    pub fn command(&mut self, host: usize, command: impl FnOnce(TorrentId) -> Command) {
+        if let Some(torrent) = self.hosts[host].torrent {
+            self.tell(host, command(torrent).into());
+        }
+    }
+
+    /// The pieces that a host's engine holds for verified.
+    #[must_use]
+    pub fn have(&self, host: usize) -> Option<&Bitset> {
+        let host = &self.hosts[host];
+        host.torrent.and_then(|torrent| host.engine.have(torrent))
+    }
+
+    /// What a host's disk remembers.
+    #[must_use]
+    pub fn memory(&self, host: usize) -> Option<Memory> {
+        self.hosts[host].disk.recall()
+    }
+
+    /// Pieces of which bytes lie in two places of a host's disk, because files were not wanted
+    /// and are now: what is remembered of them does not count.
+    #[must_use]
+    pub fn twofold(&self, host: usize) -> Bitset {
+        self.hosts[host].disk.twofold()
+    }
+
+    /// Whether a host has checked what lay on its disk, in this life.
+    #[must_use]
+    pub fn is_checked(&self, host: usize) -> bool {
+        let host = &self.hosts[host];
+        let checked = |(_, notice): &(Time, Notice)| matches!(notice, Notice::Checked { .. });
+        host.notices[host.told..].iter().any(checked)
+    }
+
     /// Whether a file lies on a host's disk under its final name; and whether it is complete and
     /// right there.
     #[must_use]
@@ -135,7 +170,7 @@ impl Host {
         (self.engine, self.peer_id) = new_engine(&self.setup, self.chance.rng(), self.life);
         (self.down, self.dead) = (true, true);
         (self.torrent, self.terms, self.client, self.wake_at) = (None, None, None, None);
-        self.completed = None;
+        (self.completed, self.told) = (None, self.notices.len());
         self.uplink.turns.clear();
         self.payloads = Payloads::default();
         self.jobs.clear();
@@ -149,15 +184,7 @@ impl Host {
 /// The engine of a host's `life`-th life, and what it calls itself.
 pub(crate) fn new_engine(setup: &Setup, rng: &Rng, life: u64) -> (Engine, [u8; 20]) {
     let rng = if life == 0 { rng.clone() } else { rng.fork_indexed("life", life) };
-    let mut peer_id = *b"-TK0100-000000000000";
-    rng.fork("peer id").fill(&mut peer_id[8..]);
-    let config = Config {
-        peer_id,
-        port: 6881,
-        slots: if setup.manners == Manners::Takes { 0 } else { setup.slots },
-        links_max: setup.links,
-        rates: setup.rates,
-        ..Config::default()
-    };
+    let config = setup.config(&rng);
+    let peer_id = config.peer_id;
     (Engine::new(config, &rng.fork("engine")), peer_id)
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use toubkal_core::base::Time;
-use toubkal_core::engine::{Command, State, TorrentId};
+use toubkal_core::engine::{Command, State};
 
 use crate::disk::Crash;
 use crate::faults::{Faults, Mishap};
@@ -96,13 +96,6 @@ impl World {
                 self.after(lasts, Delivery::Start { host });
             }
             Mishap::Check { host } => self.command(host, Command::Check),
-        }
-    }
-
-    /// The user says something to the engine.
-    pub(crate) fn command(&mut self, host: usize, command: fn(TorrentId) -> Command) {
-        if let Some(torrent) = self.hosts[host].torrent {
-            self.tell(host, command(torrent).into());
         }
     }
 

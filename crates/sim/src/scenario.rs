@@ -7,7 +7,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use toubkal_core::engine::{Priority, Rates};
+use toubkal_core::engine::{Policy, Priority, Rates};
 use toubkal_wire::layout::{BLOCK_BYTES, Layout};
 
 use crate::chance::Chance;
@@ -15,7 +15,7 @@ use crate::disk::{DiskFaults, Fidelity};
 use crate::faults::{Faults, Mishap, TrackerFaults};
 use crate::host::Setup;
 use crate::manners::Manners;
-use crate::trace::Line;
+use crate::trace::Entry;
 use crate::world::World;
 
 /// From the healing on, everybody has what there is after so long. A link that is half open ends
@@ -52,7 +52,7 @@ pub struct Scenario {
 
 /// What became of a world.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
+pub struct Run {
     /// A hash of everything that happened.
     pub trace_hash: u64,
     /// Deliveries.
@@ -150,7 +150,7 @@ impl Scenario {
     /// # Panics
     /// When a rule is broken, or somebody does not get what there is.
     #[must_use]
-    pub fn run(&self) -> Outcome {
+    pub fn run(&self) -> Run {
         self.play(self.world())
     }
 
@@ -158,7 +158,7 @@ impl Scenario {
     ///
     /// # Panics
     /// As [`Scenario::run`].
-    pub fn tell(&self, listener: impl FnMut(&Line) + 'static) -> Outcome {
+    pub fn tell(&self, listener: impl FnMut(&Entry) + 'static) -> Run {
         let mut world = self.world();
         world.listen(listener);
         self.play(world)
@@ -170,7 +170,7 @@ impl Scenario {
         World::with(self.seed, layout, self.fidelity)
     }
 
-    fn play(&self, mut world: World) -> Outcome {
+    fn play(&self, mut world: World) -> Run {
         world.set_watched();
         world.set_faults(self.faults);
         world.add_tracker();
@@ -205,7 +205,7 @@ impl Scenario {
         world.run_until(world.now() + QUIET);
         world.expect_quiet(QUIET, QUIET_EVENTS + 2.0 * self.hosts.len() as f64 / 10.0);
         let (events, time) = (world.events(), world.now());
-        Outcome { trace_hash: world.trace_hash(), events, time, recovery }
+        Run { trace_hash: world.trace_hash(), events, time, recovery }
     }
 }
 
@@ -225,8 +225,8 @@ impl fmt::Display for Scenario {
             if host.hidden {
                 write!(f, ", hidden")?;
             }
-            if host.sequential {
-                write!(f, ", in order")?;
+            if host.policy != Policy::default() {
+                write!(f, ", {:?}", host.policy)?;
             }
             if host.disk != DiskFaults::default() {
                 write!(f, ", {:?}", host.disk)?;
@@ -284,7 +284,7 @@ fn any_setup(chance: &mut Chance, files: usize, odd: u64) -> Setup {
         known: if chance.one_in(4) { chance.spread(2, 20) as usize } else { usize::MAX },
         hidden: chance.one_in(6),
         joins: Duration::from_secs(if chance.one_in(3) { chance.below(60) } else { 0 }),
-        sequential: chance.one_in(5),
+        policy: if chance.one_in(5) { Policy::Sequential } else { Policy::default() },
         priorities: if selects { wants(chance) } else { Vec::new() },
         manners,
         disk: DiskFaults::default(),

@@ -9,7 +9,7 @@ use crate::world::World;
 
 /// A change of state, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct Entry {
     /// When.
     pub at: Duration,
     /// Whose; `None`: of the network.
@@ -20,7 +20,7 @@ pub struct Line {
     pub more: String,
 }
 
-impl fmt::Display for Line {
+impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { at, host, what, more } = self;
         let host = host.map_or("  -".to_owned(), |host| format!("{host:3}"));
@@ -29,7 +29,7 @@ impl fmt::Display for Line {
 }
 
 /// Who is told each line.
-type Listener = Box<dyn FnMut(&Line)>;
+type Listener = Box<dyn FnMut(&Entry)>;
 
 /// The trace of a run.
 #[derive(Default)]
@@ -57,7 +57,7 @@ impl fmt::Debug for Trace {
 
 impl World {
     /// Has each change of state told from now on.
-    pub fn listen(&mut self, listener: impl FnMut(&Line) + 'static) {
+    pub fn listen(&mut self, listener: impl FnMut(&Entry) + 'static) {
         self.trace.listener = Some(Box::new(listener));
     }
 
@@ -73,7 +73,7 @@ impl World {
         self.trace.mix(host as u64 ^ u64::from_le_bytes(word(what)));
         if let Some(mut listener) = self.trace.listener.take() {
             let host = (host < self.hosts.len()).then_some(host);
-            listener(&Line { at: self.now.since(Time::START), host, what, more: more() });
+            listener(&Entry { at: self.now.since(Time::START), host, what, more: more() });
             self.trace.listener = Some(listener);
         }
     }

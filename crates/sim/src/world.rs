@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use toubkal_core::base::{Bitset, Outbox, Time};
+use toubkal_core::engine::log::Writer;
 use toubkal_core::engine::{
     Action, AddTorrent, Command, DialError, Event, Notice, PeerSource, Priority, Rates, Status,
 };
@@ -109,6 +110,20 @@ impl World {
     /// Takes a host away at a moment: its links break.
     pub fn leaves(&mut self, host: usize, at: Duration) {
         self.at(Time::START.after(at), Delivery::Leave { host });
+    }
+
+    /// From now on, which has to be its beginning, writes down what the engine of a host is told.
+    ///
+    /// # Panics
+    /// When the engine was told something already.
+    pub fn record(&mut self, host: usize) {
+        assert!(self.hosts[host].torrent.is_none(), "the host has joined already");
+        self.hosts[host].record();
+    }
+
+    /// The event log of a host that is recorded, as far as it is: see [`crate::Replay`].
+    pub fn recorded(&mut self, host: usize) -> Vec<u8> {
+        self.hosts[host].log.as_mut().map(Writer::take).unwrap_or_default()
     }
 
     /// Virtual time since the beginning.
@@ -276,7 +291,7 @@ impl World {
             layout: self.layout.clone(),
             private: false,
             priorities,
-            sequential: self.hosts[host].setup.sequential,
+            policy: self.hosts[host].setup.policy,
             adopt: false,
             rates: Rates::default(),
             memory: self.hosts[host].disk.recall(),

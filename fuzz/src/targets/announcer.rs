@@ -40,7 +40,7 @@ struct World {
     out: Outbox<Action>,
     open: BTreeMap<AskId, AskKind>,
     asked_ever: u64,
-    /// When each tracker was asked last, for no other reason than that it was time.
+    /// When each tracker was told each thing last, since something happened that is to be told.
     asked: BTreeMap<String, Time>,
     started: bool,
     stopping: bool,
@@ -76,6 +76,7 @@ impl World {
                 self.tell(Event::Start);
             }
             1 => {
+                self.asked.clear();
                 self.stopping = self.started;
                 self.tell(Event::Stop);
             }
@@ -219,8 +220,10 @@ impl World {
     fn judge_pace(&mut self, kind: AskKind, url: &str) {
         let (base, query) = url.split_once('?').expect("a question has a query");
         assert!(base.starts_with("http"), "{url}");
-        if kind == AskKind::Announce && !query.contains("event=") {
-            let last = self.asked.insert(base.to_owned(), self.now);
+        if kind == AskKind::Announce {
+            let event = query.split('&').find(|part| part.starts_with("event="));
+            let what = format!("{base} {}", event.unwrap_or_default());
+            let last = self.asked.insert(what, self.now);
             let pause = last.map(|last| self.now.since(last));
             assert!(pause.is_none_or(|pause| pause >= PAUSE), "{base} after {pause:?}");
         }
@@ -228,6 +231,7 @@ impl World {
 
     /// Whatever happened, and if no tracker ever answers again: it stops soon.
     fn end(&mut self) {
+        self.asked.clear();
         self.stopping = true;
         self.tell(Event::Stop);
         self.pass(Duration::from_secs(60));

@@ -64,6 +64,12 @@ impl<A> Outbox<A> {
         self.actions.drain(..)
     }
 
+    /// All actions, in order; they stay.
+    #[must_use]
+    pub fn as_slice(&self) -> &[A] {
+        &self.actions
+    }
+
     /// Whether nothing is wanted.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -31,6 +31,12 @@ impl Rng {
         }
     }
 
+    /// What it was made from.
+    #[must_use]
+    pub fn seed(&self) -> [u8; 32] {
+        self.seed
+    }
+
     /// A generator for tests and simulations.
     #[must_use]
     pub fn from_number(number: u64) -> Self {

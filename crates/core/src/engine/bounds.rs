@@ -46,6 +46,14 @@ pub const HINTS_MAX: usize = 32;
 pub const ALLOWED_FAST: u32 = 10;
 /// Pieces that a seed suggests to a peer beyond those that it is fetching.
 pub const SUGGESTED: usize = 3;
+/// Pieces that a seed suggested in vain and remembers, to suggest them first.
+pub const RETURNED_MAX: usize = 256;
+/// Peers that are unchoked at once, for each slot: while some ask for nothing, others may.
+pub const UNCHOKED_A_SLOT: usize = 4;
+/// To a downloader's peer a slot is lent while it got no more than this, above twice what it gave.
+pub const CREDIT_BYTES: u64 = 256 * 1024;
+/// Blocks of the piece that is being given which a peer still gets after a choke.
+pub const CHOKED_BLOCKS_MAX: usize = 64;
 /// Requests of ours that went to others and may still be answered, a link.
 pub const LAPSED_MAX: usize = 1024;
 /// Peers that may be asked for the same block at the end.
@@ -73,6 +81,8 @@ pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(8);
 pub const REJECT_REST: Duration = Duration::from_secs(1);
 /// Between two looks at whom to upload to.
 pub const CHOKE_TIME: Duration = Duration::from_secs(10);
+/// A peer that has a slot is given this long to ask for something; then its slot is lent.
+pub const SLOT_GRACE: Duration = Duration::from_millis(500);
 /// How long the optimistic slot stays with a peer.
 pub const OPTIMISTIC_TIME: Duration = Duration::from_secs(30);
 /// Back-off of an address after its first failure; doubled each time,

@@ -16,6 +16,7 @@ mod choker;
 mod durable;
 mod event;
 mod limits;
+pub mod log;
 mod meter;
 mod partial;
 mod peer;
@@ -34,6 +35,7 @@ pub use durable::{Memory, Record, Totals};
 pub use event::*;
 pub use status::*;
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -51,7 +53,7 @@ pub struct Config {
     /// What we call ourselves to peers (BEP 20).
     pub peer_id: [u8; 20],
     /// Name and version for people (BEP 10 `v`).
-    pub client: &'static str,
+    pub client: Cow<'static, str>,
     /// The port on which peers reach us; 0 when they cannot.
     pub port: u16,
     /// Rates of all torrents together.
@@ -68,7 +70,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             peer_id: *b"-TK0100-000000000000",
-            client: concat!("Toubkal ", env!("CARGO_PKG_VERSION")),
+            client: Cow::Borrowed(concat!("Toubkal ", env!("CARGO_PKG_VERSION"))),
             port: 0,
             rates: Rates::default(),
             links_max: 200,

@@ -8,7 +8,10 @@ use core::time::Duration;
 use toubkal_wire::handshake::Reserved;
 use toubkal_wire::layout::Block;
 
-use super::bounds::{HINTS_MAX, LAPSED_MAX, SERVE_FAST, SERVE_SLOW, SERVES_MAX, SERVES_MIN};
+use super::bounds::{
+    CHOKED_BLOCKS_MAX, CREDIT_BYTES, HINTS_MAX, LAPSED_MAX, SERVE_FAST, SERVE_SLOW, SERVES_MAX,
+    SERVES_MIN,
+};
 use super::event::{LinkId, PeerSource};
 use super::meter::Meter;
 use super::partial::Origin;
@@ -75,6 +78,8 @@ pub(super) struct Peer {
     pub(super) queue: VecDeque<Block>,
     /// Its requests that are on their way from the disk, and since when.
     pub(super) serving: Vec<(Block, Time)>,
+    /// The piece of the last block that went on its way.
+    pub(super) giving: Option<u32>,
     /// How many may be: as many as keep its line busy.
     pub(super) serves: u32,
     /// Pieces that it may ask for while choked.
@@ -85,6 +90,8 @@ pub(super) struct Peer {
     pub(super) choked_at: Option<Time>,
     /// Bytes that it got since it was unchoked.
     pub(super) got: u64,
+    /// Its slot counts as used until then, though it asks for nothing.
+    pub(super) used_until: Time,
 
     pub(super) down: Meter,
     pub(super) up: Meter,
@@ -134,12 +141,14 @@ impl Peer {
             suggested: Vec::new(),
             queue: VecDeque::new(),
             serving: Vec::new(),
+            giving: None,
             serves: SERVES_MIN,
             granted: Vec::new(),
             hinted: Vec::new(),
             unchoked_at: None,
             choked_at: None,
             got: 0,
+            used_until: now,
             down: Meter::default(),
             up: Meter::default(),
             unasked: 0,
@@ -164,6 +173,41 @@ impl Peer {
             return 0;
         }
         self.pipeline.window().saturating_sub(self.requests.len() as u32)
+    }
+
+    /// Whether it has a slot and makes use of it.
+    pub(super) fn uses_slot(&self, now: Time) -> bool {
+        !self.choked && (self.is_served() || now < self.used_until)
+    }
+
+    /// Whether it has given about as much as it got.
+    pub(super) fn has_credit(&self) -> bool {
+        self.up.total() <= 2 * self.down.total() + CREDIT_BYTES
+    }
+
+    /// Something that it asked for waits, or is on its way.
+    pub(super) fn is_served(&self) -> bool {
+        !self.queue.is_empty() || !self.serving.is_empty()
+    }
+
+    /// Sorts what stays of the peer's requests after a choke to the front, and says how many
+    /// that are: what it may ask for while choked; and, with the Fast extension, the rest of the
+    /// piece that is being given, within [`CHOKED_BLOCKS_MAX`]. Half a piece is of use to nobody.
+    pub(super) fn forget_requests(&mut self) -> usize {
+        let finishes = |block: &Block| Some(block.piece) == self.giving;
+        let rest = self.queue.iter().filter(|block| finishes(block)).count();
+        if !self.reserved.fast() || rest > CHOKED_BLOCKS_MAX {
+            self.giving = None;
+        }
+        let (giving, granted) = (self.giving, &self.granted);
+        let stays = |block: &Block| Some(block.piece) == giving || granted.contains(&block.piece);
+        self.queue.make_contiguous().sort_by_key(|block| !stays(block));
+        self.queue.iter().take_while(|block| stays(block)).count()
+    }
+
+    /// Whether a choked peer still gets blocks of this piece.
+    pub(super) fn may_finish(&self, piece: u32) -> bool {
+        self.giving == Some(piece) || self.granted.contains(&piece)
     }
 
     pub(super) fn has_request(&self, piece: u32, index: u32) -> bool {

@@ -98,8 +98,12 @@ impl Safety {
     }
 }
 
-/// Everything that is claimed is right.
+/// Everything that is claimed is right. Whoever was deceived by its disk may claim what is not,
+/// and finds out before it gives it.
 pub(super) fn check_claims(host: usize, have: &Bitset, disk: &Disk) {
+    if disk.has_lied() {
+        return;
+    }
     for piece in have.iter() {
         assert!(disk.is_right(piece), "host {host} claims piece {piece}, which is wrong");
     }

@@ -1,5 +1,7 @@
 //! What is slow and of no piece: syncing, and giving files their names.
 
+use std::collections::BTreeSet;
+
 use toubkal_core::engine::{StoreError, StoreErrorKind};
 
 use super::names::Name;
@@ -23,17 +25,27 @@ impl Disk {
 
     /// Notes what a sync has to bring to the disk: what was written before it. Says whether that
     /// is anything.
-    pub(super) fn begin_sync(&mut self, wanted: impl Fn(u32, u32) -> bool) -> Step<bool> {
-        let edges = self.edges_key();
+    pub(super) fn begin_sync(&mut self, wanted: impl Fn(u32) -> bool) -> Step<bool> {
         self.session.mark = self.number;
         // Taken out now: what is written from here on makes a file dirty again.
-        self.session.syncing =
-            self.session.dirty.extract_if(.., |key| wanted(*key, edges)).collect();
+        self.session.syncing = self.session.dirty.extract_if(.., |key| wanted(*key)).collect();
         if self.session.syncing.is_empty() {
             return Ok(false);
         }
         self.step()?;
         Ok(true)
+    }
+
+    /// A file, and those that have bytes in its pieces. What pieces hold of other files must not
+    /// be lost when power is: a piece would be wrong then, and a complete file would have to be
+    /// reclaimed for it.
+    pub(super) fn neighbours(&self, file: u32) -> BTreeSet<u32> {
+        let layout = &self.content.layout;
+        let pieces = layout.pieces_of(file);
+        let ends = [pieces.start, pieces.end.saturating_sub(1)].into_iter();
+        let near = ends.filter(|piece| pieces.contains(piece));
+        let near = near.flat_map(|piece| layout.files_of(piece));
+        near.chain([file, self.edges_key()]).collect()
     }
 
     /// Bytes that wait for a sync, for what it takes.
@@ -55,8 +67,6 @@ impl Disk {
     }
 
     pub(super) fn finish(&mut self, file: u32) -> Step<()> {
-        // What wanted pieces hold of other files must not be lost when power is: a piece would
-        // be wrong then, and a complete file would have to be reclaimed for it.
         for key in std::mem::take(&mut self.session.syncing) {
             if let Some(kind) = self.sync_file(key)? {
                 return Err(self.name_error(key, kind));
@@ -125,6 +135,8 @@ impl Disk {
             false => (&mut self.main, self.content.of_file(key)),
         };
         if self.weather.hits(self.weather.faults.lies) {
+            self.lied = true;
+            self.entries[key as usize].size.sync(mark);
             return Ok(None);
         }
         if let Some(kind) = self.weather.error(self.weather.faults.sync_errors) {

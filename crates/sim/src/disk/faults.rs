@@ -40,7 +40,8 @@ pub struct DiskFaults {
     pub sync_errors: u64,
     /// Syncs of a folder of which one fails.
     pub folder_errors: u64,
-    /// Syncs of a file of which one says that it is through, and has done nothing.
+    /// Syncs of a file of which one says that it is through, and has brought its length to the
+    /// disk and none of its bytes.
     pub lies: u64,
     /// Records of which one cannot be kept.
     pub record_errors: u64,

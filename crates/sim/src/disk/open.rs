@@ -39,11 +39,30 @@ impl Disk {
         self.settle_edges()?;
         let layout = Arc::clone(&self.content.layout);
         let worth = self.pieces(Self::is_worth);
-        let mut changed = Bitset::new(layout.pieces());
+        let mut changed = self.twofold();
         for &file in &self.meddled {
             layout.pieces_of(file).for_each(|piece| _ = changed.set(piece));
         }
         Ok(Done::Opened(Opened { files: found, worth, changed }.into()))
+    }
+
+    /// Pieces with bytes in the file of edges that have a place in their own file too. Which of the
+    /// two a record speaks of is not known, nor whether what is copied from one to the other is on
+    /// the disk.
+    pub(crate) fn twofold(&self) -> Bitset {
+        let mut pieces = Bitset::new(self.content.layout.pieces());
+        if self.entries[self.edges_key() as usize].name.now() == Name::None {
+            return pieces;
+        }
+        for file in 0..self.edges_key() {
+            let place = self.session.places[file as usize];
+            if matches!(place, Place::Absent | Place::Part | Place::Whole) {
+                for (piece, _) in self.edges_of(file) {
+                    pieces.set(piece);
+                }
+            }
+        }
+        pieces
     }
 
     /// What an earlier life of the program wrote may not be on the disk yet.

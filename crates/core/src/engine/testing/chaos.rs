@@ -17,6 +17,8 @@ use toubkal_wire::handshake::Reserved;
 use toubkal_wire::layout::{BLOCK_BYTES, Block, Layout};
 use toubkal_wire::message::Message;
 
+const POLICIES: [Policy; 3] = [Policy::RarestFirst, Policy::Sequential, Policy::Random];
+
 /// Which seeds are to be played: from the environment, as `cargo xtask seeds` sets it.
 #[cfg(test)]
 fn seeds(count: u64) -> core::ops::Range<u64> {
@@ -47,11 +49,13 @@ pub(super) fn play(rng: Rng) {
         }
         world.step();
     }
-    if world.rng.one_in(4) {
-        return world.shut_down();
+    if world.rng.below(4) > 0 {
+        world.peace();
     }
-    world.peace();
     world.shut_down();
+    if steps.is_multiple_of(8) {
+        world.relive();
+    }
 }
 
 pub(super) fn any_layout(rng: &mut Rng) -> Layout {
@@ -109,7 +113,7 @@ impl World {
             layout,
             private: false,
             priorities,
-            sequential: self.rng.one_in(3),
+            policy: POLICIES[self.rng.index(POLICIES.len())],
             adopt: self.rng.one_in(2),
             rates: if self.rng.one_in(4) { any_rates(&mut self.rng) } else { Rates::default() },
             memory: any_memory(&mut self.rng, pieces),
@@ -521,7 +525,13 @@ impl World {
     fn shut_down(&mut self) {
         self.shut = true;
         self.tell(Command::Shutdown);
+        let mut after = 0;
         for _ in 0..60 {
+            // What still happens must do no harm.
+            after += u32::from(self.ended);
+            if after > 5 {
+                break;
+            }
             match self.rng.below(4) {
                 0 => self.command(),
                 1 => self.hear(),

@@ -73,6 +73,7 @@ pub(super) enum Work {
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) engine: Engine,
+    pub(super) log: log::Writer,
     pub(super) rng: Rng,
     pub(super) now: Time,
     pub(super) out: Outbox<Action>,
@@ -118,6 +119,7 @@ impl World {
     pub(super) fn with(seed: u64, config: Config) -> Self {
         let rng = Rng::from_number(seed);
         Self {
+            log: log::Writer::new(&config, &rng.fork("engine")),
             engine: Engine::new(config, &rng.fork("engine")),
             rng,
             now: Time::START,
@@ -143,7 +145,7 @@ impl World {
     pub(super) fn tell(&mut self, event: impl Into<Event>) {
         let event = event.into();
         self.note(|| std::format!("{event:?}"));
-        self.engine.handle(self.now, event, &mut self.out);
+        self.log.handle(&mut self.engine, self.now, event, &mut self.out);
         self.judge_all();
     }
 
@@ -160,7 +162,7 @@ impl World {
             assert!(still < 4, "the engine wants to be woken again and again");
             self.now = self.now.max(at);
             self.note(|| std::string::String::from("advance"));
-            self.engine.advance(self.now, &mut self.out);
+            self.log.advance(&mut self.engine, self.now, &mut self.out);
             self.judge_all();
         }
         self.now = end;
@@ -170,7 +172,7 @@ impl World {
     pub(super) fn jump(&mut self, time: Duration) {
         self.now = self.now.after(time);
         self.note(|| std::string::String::from("jump"));
-        self.engine.advance(self.now, &mut self.out);
+        self.log.advance(&mut self.engine, self.now, &mut self.out);
         self.judge_all();
         let due = self.engine.deadline().is_some_and(|(at, _)| at <= self.now);
         assert!(!due, "what was due is done");
@@ -287,6 +289,26 @@ impl World {
         (0..layout.pieces()).filter(|_| rng.one_in(6)).for_each(|piece| _ = changed.set(piece));
         known.recall(&worth, &changed);
         Done::Opened(Opened { files, worth, changed }.into())
+    }
+
+    /// An engine that is told what the log says does the same, and leaves the same log.
+    pub(super) fn relive(&mut self) {
+        self.log.end();
+        let bytes = self.log.take();
+        let log = log::Log::open(&bytes).expect("a log");
+        let mut engine = log.engine();
+        let mut again = log::Writer::new(&log.config, &Rng::new(log.seed));
+        let mut out = Outbox::new();
+        for step in log {
+            let log::Step { at, fact, .. } = step.expect("a step");
+            match fact {
+                log::Fact::Event(event) => again.handle(&mut engine, at, event, &mut out),
+                log::Fact::Advance => again.advance(&mut engine, at, &mut out),
+                log::Fact::End => again.end(),
+            }
+            out.drain().for_each(drop);
+        }
+        assert!(again.take() == bytes, "told the same, it does something else");
     }
 
     fn note(&mut self, line: impl Fn() -> std::string::String) {

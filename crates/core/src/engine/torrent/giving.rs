@@ -8,7 +8,8 @@ use toubkal_wire::message::{Message, REQUEST_BYTES_MAX};
 
 use super::super::action::Action;
 use super::super::bounds::{
-    ALLOWED_FAST, OPTIMISTIC_TIME, REQUESTS_KEPT, REQUESTS_WASTED, SUGGESTED,
+    ALLOWED_FAST, OPTIMISTIC_TIME, REQUESTS_KEPT, REQUESTS_WASTED, SLOT_GRACE, SUGGESTED,
+    UNCHOKED_A_SLOT,
 };
 use super::super::choker::{self, Candidate};
 use super::super::event::{CloseReason, LinkId, Misbehaved, Served};
@@ -30,6 +31,7 @@ impl Torrent {
         let room = peer.queue.len() + peer.serving.len() < REQUESTS_KEPT;
         if may && room && self.have.has(block.piece) {
             peer.queue.push_back(block);
+            self.note_request(cx, link, block);
             return self.serve(cx, link);
         }
         if peer.reserved.fast() {
@@ -40,6 +42,19 @@ impl Torrent {
         peer.wasted_requests += 1;
         if peer.wasted_requests > REQUESTS_WASTED {
             cx.close(link, CloseReason::Misbehaved(Misbehaved::RequestFlood));
+        }
+    }
+
+    /// As a seed: a peer has begun to fetch a piece, suggested or not.
+    fn note_request(&mut self, cx: &mut Cx<'_>, link: LinkId, block: Block) {
+        let (Some(spread), Some(peer)) = (&mut self.spread, self.peers.get_mut(&link)) else {
+            return;
+        };
+        if let Some(at) = peer.hinted.iter().position(|&piece| piece == block.piece) {
+            peer.hinted.swap_remove(at);
+            self.suggest(cx, link);
+        } else if block.begin == 0 {
+            spread.give(block.piece);
         }
     }
 
@@ -72,6 +87,7 @@ impl Torrent {
             }
             peer.queue.pop_front();
             peer.serving.push((block, cx.now));
+            peer.giving = Some(block.piece);
             cx.push(Action::Serve { link, torrent: self.id, block });
         }
     }
@@ -122,6 +138,10 @@ impl Torrent {
             return self.unreadable(cx, error);
         }
         self.serve(cx, link);
+        // The peer has got all that it asked for: its slot is of more use to others.
+        if self.peers.get(&link).is_some_and(|peer| !peer.is_served()) {
+            self.fill_slots(cx);
+        }
     }
 
     /// Verified pieces are lost: nobody gets them from us any more.
@@ -151,23 +171,35 @@ impl Torrent {
         self.fill_slots(cx);
     }
 
-    /// Unchokes without waiting for the next round while there are free slots.
+    /// Unchokes without waiting for the next round while there are free slots, and lends those
+    /// whose peers ask for nothing: there are always peers that have all that we could give them,
+    /// or get it elsewhere just now, and the line is not to wait for them. Who gives most comes
+    /// first.
     pub(super) fn fill_slots(&mut self, cx: &mut Cx<'_>) {
         if !self.is_active() {
             return;
         }
-        let taken = self.peers.values().filter(|peer| !peer.choked).count();
+        let slots = cx.shared.config.slots as usize;
+        let open = self.peers.values().filter(|peer| !peer.choked).count();
+        let used = self.peers.values().filter(|peer| peer.uses_slot(cx.now)).count();
+        let unused = slots.saturating_sub(used).min((slots * UNCHOKED_A_SLOT).saturating_sub(open));
+        if unused == 0 {
+            return;
+        }
+        // Nobody lives on lent slots alone: that would be a reward for giving nothing.
+        let free = slots.saturating_sub(open);
+        let (seeding, lent) = (self.missing == 0, free < unused);
         let waiting = |peer: &Peer| peer.interested && peer.choked && !peer.snubs;
-        let free = (cx.shared.config.slots as usize).saturating_sub(taken);
-        let next: Vec<LinkId> = self
-            .peers
-            .iter()
-            .filter(|(_, peer)| waiting(peer))
-            .map(|(&link, _)| link)
-            .take(free)
+        let waiting = self.peers.iter().filter(|(_, peer)| waiting(peer));
+        let mut next: Vec<(bool, u64, LinkId)> = waiting
+            .map(|(&link, peer)| (seeding || !lent || peer.has_credit(), peer.down.rate(), link))
             .collect();
-        for link in next {
-            self.unchoke(cx, link);
+        self.rng.shuffle(&mut next);
+        next.sort_by_key(|&(credit, gives, _)| core::cmp::Reverse((credit, gives)));
+        for (at, (credit, _, link)) in next.into_iter().take(unused).enumerate() {
+            if credit || at < free {
+                self.unchoke(cx, link);
+            }
         }
     }
 
@@ -202,6 +234,7 @@ impl Torrent {
         let Some(peer) = self.peers.get_mut(&link) else { return };
         peer.choked = false;
         peer.unchoked_at = Some(cx.now);
+        peer.used_until = cx.now.after(SLOT_GRACE);
         peer.got = 0;
         peer.said = cx.now;
         cx.send(link, Message::Unchoke);
@@ -238,17 +271,21 @@ impl Torrent {
         peer.choked_at = Some(cx.now);
         peer.said = cx.now;
         cx.send(link, Message::Choke);
-        // BEP 3: a choke forgets what was asked. BEP 6: and says so for each.
-        let dropped: Vec<Block> =
-            peer.queue.iter().copied().filter(|b| !peer.granted.contains(&b.piece)).collect();
-        peer.queue.retain(|block| peer.granted.contains(&block.piece));
-        if peer.reserved.fast() {
-            dropped.into_iter().for_each(|block| cx.send(link, Message::Reject(block)));
+        // BEP 3: a choke forgets what was asked. BEP 6: each request is answered all the same,
+        // with a reject or with the block.
+        let fast = peer.reserved.fast();
+        let kept = peer.forget_requests();
+        let dropped: Vec<Block> = peer.queue.drain(kept..).collect();
+        for &(block, _) in peer.serving.iter().filter(|(block, _)| !peer.may_finish(block.piece)) {
+            cx.push(Action::Unserve { link, block });
         }
-        for &(block, _) in &peer.serving {
-            if !peer.granted.contains(&block.piece) {
-                cx.push(Action::Unserve { link, block });
-            }
+        if let Some(spread) = &mut self.spread {
+            let unbegun = dropped.iter().filter(|block| block.begin == 0);
+            let hinted = peer.hinted.drain(..);
+            hinted.chain(unbegun.map(|block| block.piece)).for_each(|piece| spread.regain(piece));
+        }
+        if fast {
+            dropped.into_iter().for_each(|block| cx.send(link, Message::Reject(block)));
         }
     }
 

@@ -125,6 +125,8 @@ impl Torrent {
         self.picker.join(&peer.has);
         self.peers.insert(link, peer);
         self.introduce(cx, link, reserved);
+        // Its dial is through: the next address is tried at once, not only with the heartbeat.
+        self.dial_more(cx);
         Ok(())
     }
 
@@ -167,7 +169,7 @@ impl Torrent {
             let handshake = Extensions {
                 port: Some(cx.shared.config.port).filter(|&port| port != 0),
                 requests: Some(REQUESTS_KEPT as i64),
-                client: Some(String::from(cx.shared.config.client)),
+                client: Some(String::from(&*cx.shared.config.client)),
                 your_ip: remote,
                 upload_only: self.missing == 0,
             };
@@ -181,6 +183,9 @@ impl Torrent {
         self.give_up_requests(cx, link);
         let Some(peer) = self.peers.remove(&link) else { return };
         self.picker.leave(&peer.has);
+        if let Some(spread) = &mut self.spread {
+            peer.hinted.iter().for_each(|&piece| spread.regain(piece));
+        }
         for (block, _) in &peer.serving {
             cx.shared.limits.give_back(Way::Up, block.length);
             self.limits.give_back(Way::Up, block.length);
