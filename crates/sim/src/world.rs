@@ -281,6 +281,7 @@ impl World {
             sequential: self.hosts[host].setup.sequential,
             adopt: false,
             rates: toubkal_core::engine::Rates::default(),
+            paused: false,
             memory: None,
         };
         self.tell(host, Command::Add(add).into());

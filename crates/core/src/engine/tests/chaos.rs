@@ -107,6 +107,7 @@ impl World {
             sequential: self.rng.one_in(3),
             adopt: self.rng.one_in(2),
             rates: if self.rng.one_in(4) { any_rates(&mut self.rng) } else { Rates::default() },
+            paused: false,
             memory: any_memory(&mut self.rng, pieces),
         };
         if let Some(memory) = &add.memory {

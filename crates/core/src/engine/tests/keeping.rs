@@ -22,6 +22,12 @@ fn set(pieces: impl IntoIterator<Item = u32>) -> Bitset {
 
 /// A torrent of which everything lies on the disk, and some is remembered.
 fn add(world: &mut World, memory: Option<Memory>, changed: &Bitset) -> TorrentId {
+    let torrent = add_as(world, memory, false);
+    opened(world, changed);
+    torrent
+}
+
+fn add_as(world: &mut World, memory: Option<Memory>, paused: bool) -> TorrentId {
     let ticket = world.torrents.len() as u64;
     let length = u64::from(PIECES * BLOCK_BYTES);
     let layout = Arc::new(Layout::new(BLOCK_BYTES, [(length, false)]).expect("a torrent"));
@@ -37,11 +43,10 @@ fn add(world: &mut World, memory: Option<Memory>, changed: &Bitset) -> TorrentId
         sequential: false,
         adopt: false,
         rates: Rates::default(),
+        paused,
         memory,
     }));
-    let new = world.torrents.keys().find(|id| !known.contains(id)).copied().expect("one more");
-    opened(world, changed);
-    new
+    world.torrents.keys().find(|id| !known.contains(id)).copied().expect("one more")
 }
 
 /// The folder was looked at: everything is there.
@@ -86,6 +91,21 @@ fn what_is_remembered_is_not_checked_again() {
     let torrent = add(&mut world, memory(0..30, false), &set([]));
     assert_eq!(checks(&mut world, &set([])), set(30..40));
     assert!(world.engine.have(torrent).is_some_and(Bitset::is_full));
+}
+
+#[test]
+fn a_paused_torrent_stands_as_it_is_remembered_until_it_is_started() {
+    let mut world = World::with(1, Config::default());
+    let torrent = add_as(&mut world, memory(0..30, false), true);
+    assert_eq!(find(&world, |work| matches!(work, Work::Open(_))), None, "nothing is touched");
+    let status = world.engine.status(torrent).expect("it was added");
+    assert_eq!((status.state, status.have), (State::Stopped(None), 30));
+    assert_eq!(status.left, 10 * u64::from(BLOCK_BYTES));
+    world.tell(Command::Start(torrent));
+    opened(&mut world, &set([]));
+    assert_eq!(checks(&mut world, &set([])), set(30..40));
+    let status = world.engine.status(torrent).expect("it was added");
+    assert_eq!((status.remembered, status.checked), (30, 10));
 }
 
 #[test]
