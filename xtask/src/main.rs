@@ -1,6 +1,7 @@
 //! Chores of the repository. `cargo xtask help` lists them.
 #![forbid(unsafe_code)]
 
+mod kills;
 mod seeds;
 mod shell;
 mod steps;
@@ -24,6 +25,9 @@ Usage: cargo xtask <command>
   seeds [COUNT] [--from SEED]
              The random tests of the engine and its swarms, with COUNT seeds each
              (1000), beginning with SEED (0).
+  kills [--count N] [--size SIZE] [--seed S]
+             A download of SIZE (64MiB) that is killed N times (20) at moments drawn
+             from S (0): nothing that was recorded may be wrong.
   bench-get [--rounds N] [--size MiB] [--to FOLDER]
              Toubkal and libtorrent as leechers of the same seed, in turn.
   tools      Installs what the interop tests need, and nothing else.
@@ -41,6 +45,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::run().map(|note| println!("tidy: {note}")),
         "tools" => tools::install().map(|note| println!("tools: {note}")),
         "seeds" => seeds::run(rest),
+        "kills" => kills::run(rest),
         "bench-get" => bench_get(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
