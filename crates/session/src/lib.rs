@@ -22,6 +22,8 @@ pub mod hashing;
 mod net;
 mod paths;
 mod session;
+#[cfg(all(test, target_os = "linux"))]
+mod stage;
 mod state;
 mod store;
 pub mod tracker;

@@ -80,7 +80,10 @@ pub enum StartError {
         error: std::io::Error,
     },
     /// A newer version of Toubkal has made the database; it was left as it is.
-    #[error("{} was made by a newer version of Toubkal; update, or use another database", path.display())]
+    #[error(
+        "{} was made by a newer version of Toubkal; update, or use another database",
+        path.display()
+    )]
     NewerState {
         /// The database.
         path: PathBuf,

@@ -1,6 +1,9 @@
 //! What a session relies on when it looks for what it has remembered: nothing false, nothing lost
 //! silently, never a panic.
 
+#[cfg(target_os = "linux")]
+mod faults;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};

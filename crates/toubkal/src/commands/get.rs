@@ -24,8 +24,9 @@ use crate::{folder, network, text};
     long_about = "Download torrents, or go on with them.\n\n\
         What is in the folder already is kept; a file that is complete is never written to. \
         Incomplete files end in .part. What is verified is remembered in .toubkal/state.db in the \
-        folder; what is not remembered, or was changed since, is checked. Ends with exit code 0 when everything selected \
-        is on disk and verified; run it again on a finished download and it says so.\n\n\
+        folder; what is not remembered, or was changed since, is checked. Ends with \
+        exit code 0 when everything selected is on disk and verified; run it again on a finished \
+        download and it says so.\n\n\
         Ctrl-C stops cleanly and keeps what is there; a second one leaves at once.",
     after_help = "Examples:\n  \
         toubkal get debian.torrent\n  \
