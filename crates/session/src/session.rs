@@ -17,7 +17,7 @@ use toubkal_core::engine::{
 };
 pub use toubkal_wire::metainfo::Metainfo;
 
-use crate::net::{Control, Order, Orders, Question};
+use crate::net::{Control, Known, Order, Orders, Question};
 
 /// What is set once, when a session starts.
 #[derive(Clone, Debug)]
@@ -280,12 +280,21 @@ impl Session {
     /// # Errors
     /// When the torrent cannot be worked on at all. What goes wrong with files later is news.
     pub fn add(&self, metainfo: Arc<Metainfo>, add: Add) -> Result<Torrent, AddError> {
-        let known = restore::know(self.control.state(), &metainfo, &add).map(Box::new);
+        let known = restore::know(self.control.state(), &metainfo, &add);
+        self.add_known(metainfo, add, known)
+    }
+
+    fn add_known(
+        &self,
+        metainfo: Arc<Metainfo>,
+        add: Add,
+        known: Option<Known>,
+    ) -> Result<Torrent, AddError> {
         let (reply, answer) = crossbeam_channel::bounded(1);
-        let add = Box::new(add);
+        let (add, known) = (Box::new(add), known.map(Box::new));
         self.control.order(Order::Add { metainfo: Arc::clone(&metainfo), add, known, reply });
         let id = answer.recv().unwrap_or(Err(AddError::Ended))?;
-        Ok(Torrent { torrent: Arc::new(Known::new(id, metainfo, self.control.orders())) })
+        Ok(Torrent { torrent: Arc::new(Handle::new(id, metainfo, self.control.orders())) })
     }
 
     /// Brings back all torrents of the database that were not removed, with their folders,
@@ -344,7 +353,7 @@ impl Session {
 /// A torrent of a session. Clones are the same torrent. It does not keep the session alive.
 #[derive(Clone, Debug)]
 pub struct Torrent {
-    torrent: Arc<Known>,
+    torrent: Arc<Handle>,
 }
 
 impl Torrent {
@@ -439,14 +448,14 @@ impl Torrent {
 
 /// What a handle knows of its torrent.
 #[derive(Debug)]
-struct Known {
+struct Handle {
     id: TorrentId,
     metainfo: Arc<Metainfo>,
     orders: Orders,
     last: Mutex<Status>,
 }
 
-impl Known {
+impl Handle {
     fn new(id: TorrentId, metainfo: Arc<Metainfo>, orders: Orders) -> Self {
         Self { id, metainfo, orders, last: Mutex::new(UNKNOWN) }
     }

@@ -66,6 +66,8 @@ pub(crate) struct Known {
     pub(crate) left: Option<Left>,
     /// What the database has counted.
     pub(crate) counted: Totals,
+    /// The row is there as it is here.
+    pub(crate) stored: bool,
 }
 
 /// What is asked about a torrent, with the way for the answer.

@@ -39,7 +39,7 @@ pub(super) fn know(state: Option<&Arc<State>>, metainfo: &Metainfo, add: &Add) -
         }
         None => (None, None),
     };
-    Some(Known { key, row, memory, left, counted })
+    Some(Known { key, row, memory, left, counted, stored: false })
 }
 
 /// Brings back all torrents.
@@ -63,7 +63,7 @@ pub(super) fn all(session: &Session, control: &Control) -> Result<Vec<Torrent>, 
 }
 
 /// Brings back one; `Err(None)` when it is there, or is gone.
-fn one(session: &Session, state: &State, key: &Arc<Key>) -> Result<Torrent, Option<String>> {
+fn one(session: &Session, state: &Arc<State>, key: &Arc<Key>) -> Result<Torrent, Option<String>> {
     let row = state.row(key).map_err(|kind| Some(kind.to_string()))?.ok_or(None)?;
     let bytes = row.metainfo.ok_or_else(|| Some("its torrent file was not kept".to_owned()))?;
     let metainfo = Metainfo::parse(&bytes).map_err(|error| Some(error.to_string()))?;
@@ -80,7 +80,8 @@ fn one(session: &Session, state: &State, key: &Arc<Key>) -> Result<Torrent, Opti
         torrent: Some(bytes),
         ..Add::to(state.dir(key))
     };
-    session.add(Arc::new(metainfo), add).map_err(|error| match error {
+    let known = know(Some(state), &metainfo, &add).map(|known| Known { stored: true, ..known });
+    session.add_known(Arc::new(metainfo), add, known).map_err(|error| match error {
         AddError::Duplicate => None,
         error => Some(error.to_string()),
     })

@@ -110,9 +110,9 @@ impl State {
         self.ask(|reply| Order::Past { key, pieces, files, reply }).flatten()
     }
 
-    /// A torrent is worked on from now on.
-    pub(crate) fn keep(&self, key: &Arc<Key>, row: Row, totals: Totals) {
-        self.send(Order::Keep { key: Arc::clone(key), row: Box::new(row), totals });
+    /// A torrent is worked on from now on; `stored`: its row is there already.
+    pub(crate) fn keep(&self, key: &Arc<Key>, row: Row, totals: Totals, stored: bool) {
+        self.send(Order::Keep { key: Arc::clone(key), row: Box::new(row), totals, stored });
     }
 
     /// It is to be worked on otherwise.

@@ -34,7 +34,7 @@ impl Bench {
 
     fn keep(&self, number: u8) -> Arc<Key> {
         let key = self.key(number);
-        self.state.keep(&key, row(), Totals::default());
+        self.state.keep(&key, row(), Totals::default(), false);
         key
     }
 
@@ -175,7 +175,7 @@ fn changes_are_kept_and_the_first_day_stays() {
     let path = made(dir.path());
     let bench = Bench::new(&path);
     let key = bench.key(0);
-    bench.state.keep(&key, Row { metainfo: None, added: 5, ..row() }, Totals::default());
+    bench.state.keep(&key, Row { metainfo: None, added: 5, ..row() }, Totals::default(), false);
     bench.state.change(&key, Box::new(|row| row.paused = false));
     bench.state.change(&key, Box::new(|row| row.priorities = None));
     let expected = Row { paused: false, priorities: None, ..row() };

@@ -20,7 +20,7 @@ const GROUP_MAX: usize = 4096;
 /// What the thread is asked for.
 pub(super) enum Order {
     Past { key: Arc<Key>, pieces: u32, files: u32, reply: Sender<Option<Past>> },
-    Keep { key: Arc<Key>, row: Box<Row>, totals: Totals },
+    Keep { key: Arc<Key>, row: Box<Row>, totals: Totals, stored: bool },
     Change { key: Arc<Key>, change: Change },
     Forget(Arc<Key>),
     Stir { key: Arc<Key>, suspect: Option<Bitset>, then: Then },
@@ -112,9 +112,11 @@ impl Keeper {
 
     fn obey(&mut self, order: Order) {
         match order {
-            Order::Keep { key, row, totals } => {
+            Order::Keep { key, row, totals, stored } => {
                 self.forgotten.remove(&key);
-                self.unwritten.insert(Arc::clone(&key));
+                if !stored {
+                    self.unwritten.insert(Arc::clone(&key));
+                }
                 self.held.insert(key, Held { row: *row, counted: totals });
             }
             Order::Change { key, change } => {

@@ -126,7 +126,7 @@ impl Brain {
         let (mut key, mut left, mut ledger) = (None, None, None);
         if let (Some(state), Some(known)) = (&self.state, known) {
             // Before its first record.
-            state.keep(&known.key, known.row, known.counted);
+            state.keep(&known.key, known.row, known.counted, known.stored);
             ledger = Some(state.ledger(&known.key));
             (key, left) = (Some(known.key), known.left);
         }
