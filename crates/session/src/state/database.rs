@@ -18,6 +18,8 @@ const BUSY: Duration = Duration::from_secs(5);
 const LOOK_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Between two copies.
 const COPY_AGE: Duration = Duration::from_secs(24 * 3600);
+/// Nothing takes so long to make.
+const NEW_AGE: Duration = Duration::from_secs(3600);
 /// Broken databases that are kept.
 const BROKEN_MAX: u32 = 100;
 
@@ -159,6 +161,7 @@ impl Database {
 
     /// Makes a copy, when the last one is a day old. Nothing is lost when that fails.
     pub(super) fn copy(&self) {
+        tidy(&self.path);
         let copy = copy_of(&self.path);
         let fresh = fs::metadata(&copy)
             .and_then(|it| it.modified())
@@ -176,6 +179,22 @@ impl Database {
             sync_folder(folder_of(&copy));
         }
         let _ = remove(&new);
+    }
+}
+
+/// Removes what a program that was killed was just making, an hour ago or more.
+fn tidy(path: &Path) {
+    let Some(name) = path.file_name().map(std::ffi::OsStr::to_string_lossy) else { return };
+    for entry in fs::read_dir(folder_of(path)).into_iter().flatten().flatten() {
+        let made = entry.file_name();
+        let made = made.to_string_lossy();
+        let rest = made.strip_prefix(&*name).unwrap_or_default();
+        let is_new = rest.starts_with(".new-") || rest.starts_with(".copy.new-");
+        let age = entry.metadata().and_then(|it| it.modified()).ok();
+        let age = age.and_then(|at| SystemTime::now().duration_since(at).ok());
+        if is_new && age.is_some_and(|age| age > NEW_AGE) {
+            let _ = remove(&entry.path());
+        }
     }
 }
 

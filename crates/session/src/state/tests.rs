@@ -355,6 +355,22 @@ fn a_database_that_vanishes_is_made_again() {
 }
 
 #[test]
+fn what_a_killed_program_was_making_goes_when_it_is_old() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = made(dir.path());
+    let old = SystemTime::now() - std::time::Duration::from_secs(7200);
+    for name in ["state.db.new-1-2", "state.db.copy.new-3", "state.db.broken-1", "other.new-1"] {
+        let file = fs::File::create(dir.path().join(name)).unwrap();
+        file.set_modified(old).unwrap();
+    }
+    fs::write(dir.path().join("state.db.new-4-5"), "just now").unwrap();
+    Bench::new(&path).state.stop();
+    let left =
+        ["other.new-1", "state.db", "state.db.broken-1", "state.db.copy", "state.db.new-4-5"];
+    assert_eq!(files(dir.path()), left);
+}
+
+#[test]
 fn two_share_a_database_and_begin_it_at_the_same_time() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join(".toubkal/state.db");
