@@ -37,6 +37,7 @@ fn add(world: &mut World, ticket: u64, files: &[u64], mut priorities: Vec<Priori
         policy: Policy::default(),
         adopt: false,
         rates: Rates::default(),
+        paused: false,
         memory: None,
     }));
     let job = *world.jobs.keys().next().expect("the folder is looked at");
