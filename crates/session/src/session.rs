@@ -45,6 +45,10 @@ pub struct Options {
     /// moved together with it. Several sessions may share one as long as each works on other
     /// torrents; of the same torrent in the same folder, only one can write.
     pub state: Option<PathBuf>,
+    /// A file, made new, for everything that the engine is told: `toubkal replay` plays it again.
+    /// In it are the addresses of peers, info-hashes, and the sizes of files, no names and no
+    /// payload; some 30 bytes a block. `None`: nothing is written down.
+    pub record: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -58,6 +62,7 @@ impl Default for Options {
             dials_max: 16,
             slots: 8,
             state: None,
+            record: None,
         }
     }
 }
@@ -87,6 +92,14 @@ pub enum StartError {
     NewerState {
         /// The database.
         path: PathBuf,
+    },
+    /// There is no file for what is to be recorded.
+    #[error("cannot record into {}: {error}", path.display())]
+    Record {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
     },
     /// The system does not give what every session needs.
     #[error("cannot start: {what}: {error}")]
@@ -200,7 +213,8 @@ pub enum SessionEvent {
         /// Whether the announce failed; otherwise it is a warning.
         failed: bool,
     },
-    /// The database of what is remembered is broken or out of reach, or a torrent in it is.
+    /// The database of what is remembered is broken or out of reach, or a torrent in it is; or
+    /// what happens cannot be recorded any more.
     State {
         /// What happened, and what became of it, in a sentence.
         message: String,

@@ -37,5 +37,6 @@ pub use manners::Manners;
 pub use replay::{Line, Replay};
 pub use scenario::{BOUND, Run, Scenario};
 pub use study::{Moment, Outcome, Share, Swarm};
+pub use toubkal_core::engine::log::LogError;
 pub use trace::Entry;
 pub use world::{Report, World};

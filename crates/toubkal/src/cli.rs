@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    bencode, completions, create, demo, get, help, info, man, paths, seed, tracker, verify,
+    bencode, completions, create, demo, get, help, info, man, paths, replay, seed, tracker, verify,
 };
 use crate::units;
 
@@ -43,6 +43,7 @@ pub(crate) enum Command {
     Info(info::InfoArgs),
     Verify(verify::VerifyArgs),
     Bencode(bencode::BencodeArgs),
+    Replay(replay::ReplayArgs),
     Tracker(tracker::TrackerArgs),
     Demo(demo::DemoArgs),
     Completions(completions::CompletionsArgs),

@@ -233,7 +233,8 @@ pub(crate) fn progress_event<'e>(torrent: &'e str, status: &Status) -> Event<'e>
     }
 }
 
-fn state_name(state: State) -> &'static str {
+/// The name of a state in JSON.
+pub(crate) fn state_name(state: State) -> &'static str {
     match state {
         State::Opening => "opening",
         State::Checking { .. } => "checking",

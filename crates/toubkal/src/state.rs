@@ -19,14 +19,42 @@ pub(crate) struct StateArgs {
     /// Remember nothing: what is there is checked at every start
     #[arg(long)]
     pub(crate) no_state: bool,
+    /// Write down what happens in this file, for a report of something that went wrong; `toubkal
+    /// replay FILE` shows it. It tells the addresses of peers
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
+}
+
+/// Where a session keeps what is to outlive it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Keep {
+    /// The database.
+    pub(crate) state: Option<PathBuf>,
+    /// The log of what the engine is told.
+    pub(crate) record: Option<PathBuf>,
 }
 
 impl StateArgs {
-    /// The database for downloads into this folder.
+    /// What downloads into this folder leave.
     ///
     /// # Errors
-    /// When there is no folder for the file that was named.
-    pub(crate) fn of(&self, dir: &Path) -> Result<Option<PathBuf>, Failure> {
+    /// When there is no folder for the database that was named.
+    pub(crate) fn of(&self, dir: &Path) -> Result<Keep, Failure> {
+        Ok(Keep { state: self.database(dir)?, record: self.record.clone() })
+    }
+
+    /// As [`StateArgs::of`], without a database that would have to be made without being asked
+    /// for.
+    ///
+    /// # Errors
+    /// As [`StateArgs::of`].
+    pub(crate) fn found(&self, dir: &Path) -> Result<Keep, Failure> {
+        let mut keep = self.of(dir)?;
+        keep.state = keep.state.filter(|path| self.state.is_some() || path.is_file());
+        Ok(keep)
+    }
+
+    fn database(&self, dir: &Path) -> Result<Option<PathBuf>, Failure> {
         if self.no_state {
             return Ok(None);
         }
@@ -44,14 +72,5 @@ impl StateArgs {
             }
             _ => Ok(Some(named.clone())),
         }
-    }
-
-    /// As [`StateArgs::of`], and never one that would have to be made without being asked for.
-    ///
-    /// # Errors
-    /// As [`StateArgs::of`].
-    pub(crate) fn found(&self, dir: &Path) -> Result<Option<PathBuf>, Failure> {
-        let path = self.of(dir)?;
-        Ok(path.filter(|path| self.state.is_some() || path.is_file()))
     }
 }

@@ -18,14 +18,12 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use mio::net::TcpListener;
 use mio::{Poll, Waker};
 use toubkal_core::base::{Bitset, Rng};
-use toubkal_core::engine::{
-    Command, Config, Engine, Memory, PeerStatus, Status, TorrentId, Totals,
-};
+use toubkal_core::engine::{Command, Config, Memory, PeerStatus, Status, TorrentId, Totals};
 
 use crate::session::{Add, AddError, Metainfo, Options, SessionEvent, StartError, TrackerStatus};
 use crate::state::{Key, Refusal, Row, State};
 use crate::store::{Left, Store};
-use brain::{Brain, Identity};
+use brain::{Brain, Identity, Mind};
 use hand::{Hand, WAKE};
 pub(crate) use news::News;
 use wake::{Inlet, Wake};
@@ -110,7 +108,7 @@ impl Control {
         let hand = Hand::new(poll, listeners).map_err(system("no event queue"))?;
         let port = listening_on.first().map_or(0, SocketAddr::port);
         let identity = identity(options, port)?;
-        let engine = engine(options, &identity);
+        let engine = engine(options, &identity)?;
         let (sender, orders) = bounded(ORDERS_MAX);
         // Bounded by the engine, which has only so many jobs under way.
         let (replier, replies) = unbounded();
@@ -239,7 +237,7 @@ fn identity(options: &Options, port: u16) -> Result<Identity, StartError> {
     Ok(Identity { peer_id, port, user_agent: options.user_agent.clone(), rng })
 }
 
-fn engine(options: &Options, identity: &Identity) -> Engine {
+fn engine(options: &Options, identity: &Identity) -> Result<Mind, StartError> {
     let config = Config {
         peer_id: identity.peer_id,
         port: identity.port,
@@ -249,7 +247,10 @@ fn engine(options: &Options, identity: &Identity) -> Engine {
         slots: options.slots,
         ..Config::default()
     };
-    Engine::new(config, &identity.rng)
+    Mind::new(config, &identity.rng, options.record.as_deref()).map_err(|error| {
+        let path = options.record.clone().unwrap_or_default();
+        StartError::Record { path, error }
+    })
 }
 
 /// BEP 20: two letters for the program, four digits for its version, then chance.

@@ -88,11 +88,11 @@ fn get(args: &GetArgs) -> Result<Exit, Failure> {
     // Everything that can be wrong with what was asked for is said before anything is touched.
     let wishes = wishes(args)?;
     folder::check(&args.output)?;
-    let state = args.state.of(&args.output)?;
+    let keep = args.state.of(&args.output)?;
     let peers = network::peers(&args.peers.peer)?;
     // Until here Ctrl-C ends the program as it ends any other.
     let interrupt = Interrupt::new();
-    let session = network::start(&args.peers, &args.rates, state.as_deref())?;
+    let session = network::start(&args.peers, &args.rates, &keep)?;
     let mut report = Report::new(args.quiet, args.json);
     report.listening(&session)?;
     let rules = Rules {

@@ -74,10 +74,10 @@ fn seed(args: &SeedArgs) -> Result<Exit, Failure> {
         return Err(super::get::v2_only(&args.torrent, "shared"));
     }
     check_data(&args.data)?;
-    let state = args.state.found(&args.data)?;
+    let keep = args.state.found(&args.data)?;
     let peers = network::peers(&args.peers.peer)?;
     let interrupt = Interrupt::new();
-    let session = network::start(&args.peers, &args.rates, state.as_deref())?;
+    let session = network::start(&args.peers, &args.rates, &keep)?;
     let mut report = Report::new(args.quiet, args.json);
     report.listening(&session)?;
     let rules = Rules { patience: None, seed: true, ratio: args.ratio, named_peers: peers.len() };
