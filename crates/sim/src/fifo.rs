@@ -25,6 +25,11 @@ impl<T> Fifo<T> {
         at
     }
 
+    /// What would be there after `last` never comes.
+    pub(crate) fn lose_after(&mut self, last: Time) {
+        self.waiting.retain(|(at, _)| *at <= last);
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }

@@ -64,9 +64,10 @@ impl World {
 
     /// The network breaks a link: one end hears of it, and the other too unless it is `silent`.
     pub(crate) fn break_link(&mut self, host: usize, link: LinkId, silent: bool) {
-        let Some(sim) = self.take_down(host, link, CloseReason::Lost) else { return };
-        self.log(host, "broken", || format!("{link:?} to {}, silent {silent}", sim.peer.host));
-        if !silent {
+        self.log(host, "breaks", || format!("{link:?}, silent {silent}"));
+        if silent {
+            self.vanish(host, link);
+        } else if let Some(sim) = self.take_down(host, link, CloseReason::Lost) {
             self.come(sim.peer, self.now, Coming::Hangup(CloseReason::Lost));
         }
     }
@@ -392,9 +393,14 @@ impl World {
         self.close(host, link, CloseReason::Stopped);
     }
 
-    /// A link of a machine that ends: the other end hears nothing.
+    /// One end is gone, and the other hears nothing: nobody sends again what is lost.
     pub(crate) fn vanish(&mut self, host: usize, link: LinkId) -> Option<End> {
-        self.take_down(host, link, CloseReason::Lost).map(|sim| sim.peer)
+        let peer = self.take_down(host, link, CloseReason::Lost)?.peer;
+        let last = self.now.after(Duration::from_secs(1));
+        if let Some(far) = self.link(peer.host, peer.link) {
+            far.coming.lose_after(last);
+        }
+        Some(peer)
     }
 
     /// One end of a link is over: what waited on it will not travel.

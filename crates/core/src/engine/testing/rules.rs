@@ -238,3 +238,46 @@ fn a_torrent_that_stops_and_starts_tries_no_more_addresses_at_once() {
     world.pass(SECOND);
     assert_eq!(world.dials.len(), 2, "there is room for another");
 }
+
+#[test]
+fn a_finished_file_is_not_taken_for_a_strangers_when_the_power_took_its_neighbour() {
+    // One piece, two files: the second has its name, the first was not synced.
+    for (first, fails) in [(Found::Part, false), (Found::Whole, true)] {
+        let config = Config { peer_id: super::world::OURS, dials_max: 0, ..Config::default() };
+        let mut world = World::with(1, config);
+        let layout = Layout::new(2 * BLOCK_BYTES, [(781, false), (4409, false)]);
+        let layout = Arc::new(layout.expect("a small torrent"));
+        let priorities = std::vec![Priority::Normal; 2];
+        world.layouts.insert(1, (layout.clone(), priorities.clone()));
+        world.tell(Command::Add(AddTorrent {
+            ticket: 1,
+            info_hash: [7; 20],
+            layout,
+            private: false,
+            priorities,
+            sequential: false,
+            adopt: false,
+            rates: Rates::default(),
+            memory: None,
+        }));
+        let torrent = *world.torrents.keys().next().expect("one torrent");
+        while let Some((&job, work)) = world.jobs.first_key_value() {
+            let done = match work {
+                Work::Open(_) => Done::Opened(
+                    Opened {
+                        files: std::vec![first, Found::Whole],
+                        worth: Bitset::full(1),
+                        changed: Bitset::full(1),
+                    }
+                    .into(),
+                ),
+                Work::Verify(..) => Done::Bad(std::vec![[1; 20]]),
+                _ => Done::Ready,
+            };
+            world.answer(job, Ok(done));
+        }
+        let state = world.engine.status(torrent).expect("it is there").state;
+        assert_eq!(matches!(state, State::Stopped(Some(_))), fails, "{state:?}");
+        assert_eq!(state == State::Downloading, !fails, "{state:?}");
+    }
+}

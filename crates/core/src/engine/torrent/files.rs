@@ -283,7 +283,18 @@ impl Torrent {
             }
             let pieces = self.layout.pieces_of(index as u32);
             let good = pieces.clone().any(|piece| self.have.has(piece));
-            let wrong = pieces.clone().any(|piece| check.worth.has(piece) && !self.have.has(piece));
+            // A piece that lies in an incomplete file too says nothing of this one: after a power
+            // cut one may be whole, and the other not.
+            let speaks = |&piece: &u32| {
+                let others = self.layout.files_of(piece).filter(|&other| other != index as u32);
+                let mut sharing = others.filter(|&o| self.layout.pieces_of(o).contains(&piece));
+                sharing.all(|other| {
+                    let found = self.files.states[other as usize].found;
+                    matches!(found, Found::Whole | Found::Virtual)
+                })
+            };
+            let fails = |&piece: &u32| check.worth.has(piece) && !self.have.has(piece);
+            let wrong = pieces.clone().filter(fails).any(|piece| speaks(&piece));
             if wrong && !good && !file.ours && !self.adopt {
                 // A stranger's file: it may be all that somebody has of something else.
                 let error = exists(index);
