@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use toubkal_core::base::{Bitset, Machine as _, Outbox, Rng, Time};
 use toubkal_core::engine::{
     Action, AddTorrent, Command, Config, Done, Engine, Event, Found, JobId, LinkEvent, LinkId,
-    Notice, Opened, Payload, Rates, TorrentId,
+    Notice, Opened, Payload, Policy, Rates, TorrentId,
 };
 use toubkal_wire::handshake::Reserved;
 use toubkal_wire::layout::{BLOCK_BYTES, Block, Layout};
@@ -126,7 +126,7 @@ fn add(driver: &mut Driver, layout: &Arc<Layout>) {
         layout: layout.clone(),
         private: false,
         priorities: Vec::new(),
-        sequential: false,
+        policy: Policy::default(),
         adopt: false,
         rates: Rates::default(),
         memory: None,

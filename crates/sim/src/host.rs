@@ -8,8 +8,8 @@ use std::time::Duration;
 use toubkal_core::base::{Machine as _, Outbox, Rng, Slab, Time};
 use toubkal_core::engine::log::Writer;
 use toubkal_core::engine::{
-    Action, Engine, Event, JobId, LinkId, LinkKind, Notice, Payload, Priority, Rates, Terms,
-    TorrentId,
+    Action, Config, Engine, Event, JobId, LinkId, LinkKind, Notice, Payload, Policy, Priority,
+    Rates, Terms, TorrentId,
 };
 use toubkal_core::link::Link;
 
@@ -34,8 +34,8 @@ pub struct Setup {
     pub slots: u32,
     /// When it comes.
     pub joins: Duration,
-    /// Pieces in order.
-    pub sequential: bool,
+    /// Which piece it begins next.
+    pub policy: Policy,
     /// What it wants, one a file; everything when empty.
     pub priorities: Vec<Priority>,
     /// How it behaves.
@@ -78,7 +78,7 @@ impl Default for Setup {
             rates: Rates::default(),
             slots: 4,
             joins: Duration::ZERO,
-            sequential: false,
+            policy: Policy::default(),
             priorities: Vec::new(),
             manners: Manners::Honest,
             disk: DiskFaults::default(),
@@ -135,6 +135,16 @@ pub(crate) struct Host {
     pub(crate) gone: bool,
     /// Requests that it rejected because of its manners.
     pub(crate) refused: u64,
+}
+
+impl Setup {
+    /// What the engine of such a host is made with, if this is the host's chance.
+    pub(crate) fn config(&self, rng: &Rng) -> Config {
+        let mut peer_id = *b"-TK0100-000000000000";
+        rng.fork("peer id").fill(&mut peer_id[8..]);
+        let slots = if self.manners == Manners::Takes { 0 } else { self.slots };
+        Config { peer_id, port: 6881, slots, rates: self.rates, ..Config::default() }
+    }
 }
 
 impl Host {

@@ -8,7 +8,7 @@ use toubkal_core::engine::log::Writer;
 use toubkal_core::engine::{Command, Config, Engine, LinkId, Memory, Notice, TorrentId};
 
 use crate::disk::{Choose, Crash, Disk, DiskFaults, Moody};
-use crate::host::{End, Host, Manners, Setup};
+use crate::host::{End, Host, Setup};
 use crate::network::Uplink;
 use crate::store::Lanes;
 use crate::world::{Delivery, World};
@@ -204,9 +204,5 @@ pub(crate) fn new_engine(setup: &Setup, rng: &Rng, life: u64) -> Engine {
 /// What the engine of a host's `life`-th life is made from.
 fn birth(setup: &Setup, rng: &Rng, life: u64) -> (Config, Rng) {
     let rng = if life == 0 { rng.clone() } else { rng.fork_indexed("life", life) };
-    let mut peer_id = *b"-TK0100-000000000000";
-    rng.fork("peer id").fill(&mut peer_id[8..]);
-    let slots = if setup.manners == Manners::Takes { 0 } else { setup.slots };
-    let config = Config { peer_id, port: 6881, slots, rates: setup.rates, ..Config::default() };
-    (config, rng.fork("engine"))
+    (setup.config(&rng), rng.fork("engine"))
 }

@@ -305,7 +305,7 @@ impl World {
             layout: self.layout.clone(),
             private: false,
             priorities,
-            sequential: self.hosts[host].setup.sequential,
+            policy: self.hosts[host].setup.policy,
             adopt: false,
             rates: toubkal_core::engine::Rates::default(),
             memory: self.hosts[host].disk.recall(),

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use toubkal_core::base::Rng;
-use toubkal_core::engine::{Notice, Priority, Rates};
+use toubkal_core::engine::{Notice, Policy, Priority, Rates};
 use toubkal_sim::{DiskFaults, Manners, Setup, World};
 use toubkal_wire::layout::{BLOCK_BYTES, Layout};
 
@@ -103,7 +103,7 @@ fn any_setup(rng: &mut Rng, files: usize) -> Setup {
         rates: Rates { down: limit(rng), up: limit(rng) },
         slots: 1 + rng.below(6) as u32,
         joins: Duration::from_secs(if rng.one_in(3) { rng.below(60) } else { 0 }),
-        sequential: rng.one_in(4),
+        policy: [Policy::RarestFirst, Policy::Sequential, Policy::Random][rng.index(3)],
         priorities: if selects {
             (0..files).map(|_| priorities[rng.index(4)]).collect()
         } else {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use toubkal_core::engine::{Notice, Priority, Rates, State};
+use toubkal_core::engine::{Notice, Policy, Priority, Rates, State};
 use toubkal_sim::{Manners, Setup, World};
 use toubkal_wire::layout::Layout;
 
@@ -203,7 +203,7 @@ fn rate_limits_hold_in_every_window() {
 fn in_order_means_in_order() {
     let mut world = World::new(10, layout(200));
     world.host(seed());
-    let leecher = world.host(Setup { sequential: true, ..leecher() });
+    let leecher = world.host(Setup { policy: Policy::Sequential, ..leecher() });
     assert!(world.run(secs(60)));
     let notices = world.report(leecher).notices;
     let order = notices.iter().filter_map(|(_, notice)| match notice {

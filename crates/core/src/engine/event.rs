@@ -252,10 +252,25 @@ pub enum Command {
     },
     /// Change what is wanted: one priority a file. Ignored when the count is wrong.
     Prioritise(TorrentId, Vec<Priority>),
-    /// Take pieces in order, or rarest first.
+    /// Take pieces in order ([`Policy::Sequential`]), or rarest first ([`Policy::RarestFirst`]).
     Sequential(TorrentId, bool),
     /// Close everything; ends with [`super::Notice::Ended`].
     Shutdown,
+}
+
+/// Which of the pieces that are wanted is begun next. Priorities of files come before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Policy {
+    /// The piece that fewest peers have; among equals, chance. What is begun is ended first, unless
+    /// the peer has a rarer piece to give. Best for the swarm, and so for its members (Legout et
+    /// al. 2006).
+    #[default]
+    RarestFirst,
+    /// The first missing piece of the torrent that the peer has: for files that are used while they
+    /// come.
+    Sequential,
+    /// Any piece that the peer has. For comparison: what rarest first is worth.
+    Random,
 }
 
 /// A torrent to work on.
@@ -271,8 +286,8 @@ pub struct AddTorrent {
     pub private: bool,
     /// One a file.
     pub priorities: Vec<Priority>,
-    /// Pieces in order instead of rarest first.
-    pub sequential: bool,
+    /// Which piece is begun next.
+    pub policy: Policy,
     /// Go on with a file under the final name that is not what the torrent says it is, as long
     /// as it is of the right length, even when not one piece of it is right.
     pub adopt: bool,

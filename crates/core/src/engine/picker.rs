@@ -1,4 +1,4 @@
-//! Which piece to begin next: rarest first, random among equals, by priority; or in order.
+//! Which piece to begin next: rarest first, random among equals, by priority; or in order, or any.
 //!
 //! Candidates are the pieces that are wanted, missing, and not begun. Each priority has an array
 //! of them in the order of their availability, with the places where one availability ends and
@@ -10,7 +10,7 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::event::Priority;
+use super::event::{Policy, Priority};
 use crate::base::{Bitset, Rng};
 
 /// Candidates looked at in order before a peer's own set is searched instead.
@@ -30,7 +30,7 @@ pub(super) struct Picker {
     priorities: Box<[Priority]>,
     candidates: Bitset,
     ladders: [Ladder; 3],
-    sequential: bool,
+    policy: Policy,
     rng: Rng,
 }
 
@@ -44,7 +44,7 @@ struct Ladder {
 
 impl Picker {
     /// A picker for pieces of these priorities, none of which is begun or there.
-    pub(super) fn new(priorities: Vec<Priority>, sequential: bool, rng: Rng) -> Self {
+    pub(super) fn new(priorities: Vec<Priority>, policy: Policy, rng: Rng) -> Self {
         let pieces = priorities.len();
         let mut picker = Self {
             copies: vec![0; pieces].into(),
@@ -53,7 +53,7 @@ impl Picker {
             priorities: priorities.into(),
             candidates: Bitset::new(pieces as u32),
             ladders: Default::default(),
-            sequential,
+            policy,
             rng,
         };
         // The order in which equals enter is the order in which they leave: make it random.
@@ -63,8 +63,8 @@ impl Picker {
         picker
     }
 
-    pub(super) fn sequential(&mut self, sequential: bool) {
-        self.sequential = sequential;
+    pub(super) fn follow(&mut self, policy: Policy) {
+        self.policy = policy;
     }
 
     pub(super) fn priority(&self, piece: u32) -> Priority {
@@ -182,12 +182,11 @@ impl Picker {
             if self.ladders[at].pieces.is_empty() {
                 continue;
             }
-            let found = if self.sequential {
-                self.first_in_order(at, has)
-            } else if first {
-                self.any_of(at, has)
-            } else {
-                self.rarest_of(at, has)
+            let found = match self.policy {
+                Policy::Sequential => self.first_in_order(at, has),
+                Policy::RarestFirst if !first => self.rarest_of(at, has),
+                Policy::RarestFirst => self.any_of(at, has),
+                Policy::Random => self.fair_of(at, has),
             };
             if found.is_some() {
                 return found;
@@ -229,6 +228,21 @@ impl Picker {
         let round = pieces[start..].iter().chain(&pieces[..start]);
         let scanned = round.take(SCAN_MAX).copied().find(|&piece| has.has(piece));
         scanned.or_else(|| self.shared(at, has).next())
+    }
+
+    /// Any, each as likely as the others near it: the ladder is in the order of rarity, and the
+    /// next from any place on would be a rare one rather than a common one.
+    fn fair_of(&mut self, at: usize, has: &Bitset) -> Option<u32> {
+        let pieces = &self.ladders[at].pieces;
+        let start = self.rng.index(pieces.len());
+        let near = || {
+            let round = pieces[start..].iter().chain(&pieces[..start]).take(SCAN_MAX);
+            round.copied().filter(|&piece| has.has(piece))
+        };
+        match near().count() {
+            0 => self.shared(at, has).next(),
+            count => near().nth(self.rng.index(count)),
+        }
     }
 
     fn first_in_order(&self, at: usize, has: &Bitset) -> Option<u32> {
@@ -338,7 +352,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     fn picker(pieces: usize) -> Picker {
-        Picker::new(vec![Priority::Normal; pieces], false, Rng::from_number(1))
+        Picker::new(vec![Priority::Normal; pieces], Policy::RarestFirst, Rng::from_number(1))
     }
 
     fn set(length: u32, ones: &[u32]) -> Bitset {
@@ -364,7 +378,7 @@ mod tests {
     #[test]
     fn priority_goes_before_rarity_and_skipped_pieces_are_never_begun() {
         let priorities = vec![Priority::Low, Priority::Normal, Priority::High, Priority::Skip];
-        let mut picker = Picker::new(priorities, false, Rng::from_number(1));
+        let mut picker = Picker::new(priorities, Policy::RarestFirst, Rng::from_number(1));
         picker.join(&set(4, &[2]));
         let seed = Bitset::full(4);
         for expected in [2, 1, 0] {
@@ -381,8 +395,11 @@ mod tests {
     #[test]
     fn two_pickers_begin_with_different_pieces() {
         let first = |seed| {
-            let mut picker =
-                Picker::new(vec![Priority::Normal; 1000], false, Rng::from_number(seed));
+            let mut picker = Picker::new(
+                vec![Priority::Normal; 1000],
+                Policy::RarestFirst,
+                Rng::from_number(seed),
+            );
             picker.pick(&Bitset::full(1000), false).unwrap()
         };
         let firsts: BTreeSet<u32> = (0..20).map(first).collect();
@@ -391,13 +408,27 @@ mod tests {
 
     #[test]
     fn in_order_means_in_order() {
-        let mut picker = Picker::new(vec![Priority::Normal; 5], true, Rng::from_number(1));
+        let mut picker =
+            Picker::new(vec![Priority::Normal; 5], Policy::Sequential, Rng::from_number(1));
         let has = set(5, &[1, 3, 4]);
         for expected in [Some(1), Some(3), Some(4), None] {
             let piece = picker.pick(&has, true);
             assert_eq!(piece, expected);
             piece.into_iter().for_each(|piece| picker.take(piece));
         }
+    }
+
+    #[test]
+    fn random_does_not_care_how_many_have_a_piece() {
+        let mut picker = picker(10);
+        picker.follow(Policy::Random);
+        let (has, others) = (set(10, &[2, 7]), set(10, &[7]));
+        (0..5).for_each(|_| picker.join(&others));
+        picker.join(&has);
+        let common = (0..1000).filter(|_| picker.pick(&has, false) == Some(7)).count();
+        assert!((200..800).contains(&common), "{common} of 1000");
+        picker.follow(Policy::RarestFirst);
+        assert_eq!(picker.pick(&has, false), Some(2));
     }
 
     #[test]

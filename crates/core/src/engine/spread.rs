@@ -86,12 +86,12 @@ impl Spread {
 
 #[cfg(test)]
 mod tests {
-    use super::super::event::Priority;
+    use super::super::event::{Policy, Priority};
     use super::*;
     use std::collections::BTreeSet;
 
     fn picker(pieces: usize) -> Picker {
-        Picker::new(vec![Priority::Normal; pieces], false, Rng::from_number(1))
+        Picker::new(vec![Priority::Normal; pieces], Policy::RarestFirst, Rng::from_number(1))
     }
 
     #[test]

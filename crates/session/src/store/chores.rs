@@ -43,8 +43,12 @@ impl Disk {
     /// Files that are finished together share the syncs of their folders.
     pub(super) fn finish(&self, files: &[u32]) -> Vec<Result2<Done>> {
         let mut results: Vec<Result2<Done>> = self.sync_files(files);
-        // What wanted pieces hold of other files must not be lost when power is: a piece would
-        // be wrong then, and a complete file would have to be reclaimed for it.
+        // What pieces hold of other files must not be lost when power is: a piece would be wrong
+        // then, and a complete file would have to be reclaimed for it.
+        let near = self.sync_in_turn(&self.neighbours(files));
+        if let Some(error) = near.into_iter().find_map(std::result::Result::err) {
+            results.fill_with(|| Err(error));
+        }
         if self.dirty().files.remove(&EDGES)
             && let Err(error) = self.sync_file(EDGES)
         {
@@ -64,6 +68,15 @@ impl Disk {
         }
         self.tidy();
         results
+    }
+
+    /// Files that were written to since the last sync and share a piece with one of these.
+    fn neighbours(&self, files: &[u32]) -> Vec<u32> {
+        let dirty = self.dirty();
+        let pieces = files.iter().flat_map(|&file| self.files.shared_of(file));
+        let near = pieces.flat_map(|piece| self.files.layout().files_of(piece));
+        let near = near.filter(|file| dirty.files.contains(file) && !files.contains(file));
+        near.collect::<BTreeSet<u32>>().into_iter().collect()
     }
 
     /// Syncs each of these files that was written to, several at once: a journaling file system
@@ -105,7 +118,7 @@ impl Disk {
         let stamp = match state.places.get(file as usize) {
             Some(Place::Virtual | Place::Whole(_)) => return Ok(()),
             Some(Place::Part) => {
-                let folder = self.home(state)?.below(parent)?;
+                let folder = self.patient(|| self.home(state)?.below(parent))?;
                 self.fit(&folder, name, length)?;
                 folder.rename(&part_name(name), name)?;
                 stamp(&folder, name)?
@@ -174,8 +187,9 @@ impl Disk {
             return Ok(());
         }
         let synced = || {
-            let home = self.home(&self.state())?;
-            folders.iter().try_for_each(|folder: &PathBuf| home.below(folder)?.sync())
+            let home = self.patient(|| self.home(&self.state()))?;
+            let sync = |folder: &PathBuf| self.patient(|| home.below(folder)?.sync());
+            folders.iter().try_for_each(sync)
         };
         synced().map_err(|kind| StoreError { kind, file: None })
     }

@@ -282,7 +282,7 @@ impl Disk {
     }
 
     /// Tries again when the process has too many files open, after closing some.
-    fn patient<T>(&self, mut open: impl FnMut() -> Result<T>) -> Result<T> {
+    pub(super) fn patient<T>(&self, mut open: impl FnMut() -> Result<T>) -> Result<T> {
         let mut result = open();
         for _ in 0..4 {
             match result {

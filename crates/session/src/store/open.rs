@@ -61,6 +61,7 @@ impl Disk {
         if let Some(home) = &home {
             state.edges = matches!(home.look(self.files.edges()), Ok(Entry::File(_)));
             if !frozen {
+                self.note_leftovers(state);
                 self.lock(state, home, state.unfinished > 0).map_err(whole)?;
             }
         }
@@ -68,6 +69,32 @@ impl Disk {
         let worth = self.worth(state, edges.as_ref())?;
         let changed = Bitset::full(worth.len());
         Ok(Done::Opened(Opened { files: found, worth, changed }.into()))
+    }
+
+    /// What an earlier life of the program wrote, or named, may not be on the disk yet: the first
+    /// sync is for that too.
+    fn note_leftovers(&self, state: &State) {
+        let mut dirty = self.dirty();
+        for (index, place) in state.places.iter().enumerate() {
+            let file = index as u32;
+            if !matches!(place, Place::Part | Place::Whole(_)) {
+                continue;
+            }
+            // Under its final name it was synced before it got that.
+            if *place == Place::Part {
+                dirty.files.insert(file);
+            }
+            let folders = self.files.path(file).ancestors().skip(1);
+            for folder in folders {
+                if !dirty.folders.insert(folder.to_path_buf()) {
+                    break;
+                }
+            }
+        }
+        if state.edges {
+            dirty.files.insert(EDGES);
+            dirty.folders.insert(Path::new("").to_path_buf());
+        }
     }
 
     fn find_home(&self, state: &mut State) -> Result<Option<Folder>> {

@@ -1,5 +1,6 @@
 //! What the engine and the user rely on, on real files.
 
+mod durable;
 #[cfg(target_os = "linux")]
 mod faults;
 mod random;

@@ -31,7 +31,7 @@ fn add(memory: Option<Memory>) -> Command {
         layout: layout(),
         private: true,
         priorities: vec![Priority::Skip, Priority::Low, Priority::Normal, Priority::High],
-        sequential: false,
+        policy: Policy::default(),
         adopt: true,
         rates: Rates { down: None, up: Some(0) },
         memory,

@@ -11,8 +11,8 @@ use toubkal_wire::message::{Message, MessageError};
 
 use super::super::{
     Action, AddTorrent, CloseReason, Command, Config, DialError, DialId, Done, Event, Found, JobId,
-    LinkEvent, Memory, Misbehaved, Notice, Opened, Payload, PeerSource, Priority, Rates, Record,
-    Served, StoreError, StoreErrorKind, Terms, Totals,
+    LinkEvent, Memory, Misbehaved, Notice, Opened, Payload, PeerSource, Policy, Priority, Rates,
+    Record, Served, StoreError, StoreErrorKind, Terms, Totals,
 };
 use super::code::{Code, Input};
 
@@ -148,11 +148,12 @@ fields!(AddTorrent {
     layout,
     private,
     priorities,
-    sequential,
+    policy,
     adopt,
     rates,
     memory,
 });
+variants!(Policy { 0 RarestFirst, 1 Sequential, 2 Random, });
 variants!(Priority { 0 Skip, 1 Low, 2 Normal, 3 High, });
 fields!(Memory { have, synced, doubt, totals });
 fields!(Totals { downloaded, uploaded, wasted });

@@ -17,6 +17,8 @@ use toubkal_wire::handshake::Reserved;
 use toubkal_wire::layout::{BLOCK_BYTES, Block, Layout};
 use toubkal_wire::message::Message;
 
+const POLICIES: [Policy; 3] = [Policy::RarestFirst, Policy::Sequential, Policy::Random];
+
 /// Which seeds are to be played: from the environment, as `cargo xtask seeds` sets it.
 #[cfg(test)]
 fn seeds(count: u64) -> core::ops::Range<u64> {
@@ -111,7 +113,7 @@ impl World {
             layout,
             private: false,
             priorities,
-            sequential: self.rng.one_in(3),
+            policy: POLICIES[self.rng.index(POLICIES.len())],
             adopt: self.rng.one_in(2),
             rates: if self.rng.one_in(4) { any_rates(&mut self.rng) } else { Rates::default() },
             memory: any_memory(&mut self.rng, pieces),

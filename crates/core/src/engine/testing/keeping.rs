@@ -43,7 +43,7 @@ fn add_files(
         layout,
         private: false,
         priorities: Vec::new(),
-        sequential: false,
+        policy: Policy::default(),
         adopt: false,
         rates: Rates::default(),
         memory,

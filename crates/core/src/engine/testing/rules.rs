@@ -34,7 +34,7 @@ fn add(world: &mut World, ticket: u64, files: &[u64], mut priorities: Vec<Priori
         layout: layout.clone(),
         private: false,
         priorities,
-        sequential: false,
+        policy: Policy::default(),
         adopt: false,
         rates: Rates::default(),
         memory: None,

@@ -8,7 +8,7 @@ use super::super::bounds::{
     BAD_HAVES_MAX, ENDGAME_REQUESTS, REJECT_REST, RETOLD_FLAPS, STORING_BYTES_MAX,
     UNASKED_BYTES_MAX,
 };
-use super::super::event::{CloseReason, LinkId, Misbehaved, Payload};
+use super::super::event::{CloseReason, LinkId, Misbehaved, Payload, Policy};
 use super::super::limits::Way;
 use super::super::peer::{Peer, Request};
 use super::super::shared::{Cx, Task};
@@ -83,11 +83,13 @@ impl Torrent {
     /// few have comes before what many have: a seed, above all, is to give what only it has.
     fn choose_piece(&mut self, cx: &mut Cx<'_>, link: LinkId) -> Option<u32> {
         let peer = self.peers.get(&link)?;
-        let (picker, sequential) = (&self.picker, self.sequential);
+        let picker = &self.picker;
+        let sequential = self.policy == Policy::Sequential;
+        let by_rarity = self.policy == Policy::RarestFirst;
         let begun =
             self.partials.best_for(link, &peer.has, sequential, |piece| picker.priority(piece));
         if let Some(piece) = begun
-            && (sequential || !picker.has_rarer(piece, &peer.has))
+            && !(by_rarity && picker.has_rarer(piece, &peer.has))
         {
             return Some(piece);
         }
@@ -124,7 +126,8 @@ impl Torrent {
             let picked = self.picker.pick(&peer.has, first)?;
             // What the user wants more comes before what the peer likes to give.
             let level = |piece| self.picker.priority(piece);
-            let fits = |&piece: &u32| !self.sequential && level(piece) == level(picked);
+            let by_rarity = self.policy == Policy::RarestFirst;
+            let fits = |&piece: &u32| by_rarity && level(piece) == level(picked);
             let piece = hint.filter(fits).unwrap_or(picked);
             if self.begin_blocks(cx, piece) {
                 return Some(piece);

@@ -25,7 +25,9 @@ use super::action::{Action, Notice, StoreError, StoreErrorKind, Terms};
 use super::blame::Blame;
 use super::bounds::{CHOKE_TIME, FULL_REST};
 use super::durable::{Durable, Memory, Totals};
-use super::event::{AddTorrent, CloseReason, DialId, JobId, LinkId, Priority, Rates, TorrentId};
+use super::event::{
+    AddTorrent, CloseReason, DialId, JobId, LinkId, Policy, Priority, Rates, TorrentId,
+};
 use super::limits::Limits;
 use super::meter::Meter;
 use super::partial::Partials;
@@ -43,7 +45,7 @@ pub(super) struct Torrent {
     id: TorrentId,
     info_hash: [u8; 20],
     layout: Arc<Layout>,
-    sequential: bool,
+    policy: Policy,
     adopt: bool,
     phase: Phase,
     next: Next,
@@ -128,12 +130,11 @@ impl Torrent {
         let mut priorities = add.priorities;
         priorities.resize(layout.files().len(), Priority::Normal);
         let files = Files::new(&layout, priorities);
-        let picker =
-            Picker::new(files.piece_priorities(&layout), add.sequential, rng.fork("picker"));
+        let picker = Picker::new(files.piece_priorities(&layout), add.policy, rng.fork("picker"));
         Self {
             id,
             info_hash: add.info_hash,
-            sequential: add.sequential,
+            policy: add.policy,
             adopt: add.adopt,
             phase: Phase::Stopped(None),
             next: Next::Rest,
@@ -190,7 +191,7 @@ impl Torrent {
         self.known = false;
         self.files.forget();
         let priorities = self.files.piece_priorities(&self.layout);
-        self.picker = Picker::new(priorities, self.sequential, self.rng.fork("picker"));
+        self.picker = Picker::new(priorities, self.policy, self.rng.fork("picker"));
         (self.worked, self.completed) = (false, false);
         self.roster.forget_failures();
         self.recount();
@@ -385,8 +386,8 @@ impl Torrent {
     }
 
     pub(super) fn sequential(&mut self, sequential: bool) {
-        self.sequential = sequential;
-        self.picker.sequential(sequential);
+        self.policy = if sequential { Policy::Sequential } else { Policy::RarestFirst };
+        self.picker.follow(self.policy);
     }
 
     /// Changes what is wanted; the folder is looked at anew.

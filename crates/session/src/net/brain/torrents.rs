@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 use toubkal_core::base::Time;
-use toubkal_core::engine::{AddTorrent, Command, Event, PeerSource, Priority, TorrentId};
+use toubkal_core::engine::{AddTorrent, Command, Event, PeerSource, Policy, Priority, TorrentId};
 
 use super::Brain;
 use crate::net::{Order, Question};
@@ -93,7 +93,7 @@ impl Brain {
             layout,
             private: metainfo.private,
             priorities,
-            sequential: add.sequential,
+            policy: if add.sequential { Policy::Sequential } else { Policy::RarestFirst },
             adopt: add.adopt,
             rates: add.rates,
             memory: None,
