@@ -2,8 +2,10 @@
 #![forbid(unsafe_code)]
 
 mod fuzz;
+mod kills;
 mod seeds;
 mod shell;
+mod sim;
 mod steps;
 mod test;
 mod tidy;
@@ -32,6 +34,15 @@ Usage: cargo xtask <command>
              Keeps the least of what was found that reaches the same code in fuzz/corpus.
   fuzz --list
              The targets.
+  sim [--seeds COUNT] [--first-seed SEED] [--threads N]
+             Worlds of 8 to 64 hosts with faults, crashes and adversaries, all drawn
+             from the seed, with all checkers (1000). A failure is made small, and
+             ends as a command.
+  sim --seed SEED [--hosts N] [--without PART,...] [--quiet]
+             One of them, each change of state on a line.
+  kills [--count N] [--size SIZE] [--seed S]
+             A download of SIZE (64MiB) that is killed N times (20) at moments drawn
+             from S (0): nothing that was recorded may be wrong.
   bench-get [--rounds N] [--size MiB] [--to FOLDER]
              Toubkal and libtorrent as leechers of the same seed, in turn.
   tools      Installs what the interop tests need, and nothing else.
@@ -49,7 +60,9 @@ fn main() -> ExitCode {
         "tidy" => tidy::run().map(|note| println!("tidy: {note}")),
         "tools" => tools::install().map(|note| println!("tools: {note}")),
         "seeds" => seeds::run(rest),
+        "sim" => sim::run(rest),
         "fuzz" => fuzz::run(rest),
+        "kills" => kills::run(rest),
         "bench-get" => bench_get(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");

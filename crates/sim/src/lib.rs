@@ -7,20 +7,35 @@
 //! run.
 #![forbid(unsafe_code)]
 
+mod chance;
 mod check;
 mod disk;
+mod faults;
+mod fifo;
 pub mod fluid;
+mod hands;
 mod host;
 mod lives;
+mod manners;
+mod mishaps;
 mod network;
+mod queue;
 mod replay;
+mod scenario;
 mod store;
-mod streams;
+mod stream;
 mod study;
+mod trace;
+mod tracker;
 mod world;
 
+pub use chance::Chance;
 pub use disk::{Body, Choose, Crash, DiskFaults, Every, Fidelity, Moody, Tag};
-pub use host::{Manners, Setup};
+pub use faults::{Faults, Mishap, TrackerFaults};
+pub use host::Setup;
+pub use manners::Manners;
 pub use replay::{Line, Replay};
+pub use scenario::{BOUND, Run, Scenario};
 pub use study::{Moment, Outcome, Share, Swarm};
+pub use trace::Entry;
 pub use world::{Report, World};

@@ -1,34 +1,17 @@
 //! Hosts that die and come back: from their disk alone, with a new engine.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use toubkal_core::base::{Bitset, Rng, Time};
-use toubkal_core::engine::log::Writer;
-use toubkal_core::engine::{Command, Config, Engine, LinkId, Memory, Notice, TorrentId};
+use toubkal_core::engine::{CloseReason, Command, Engine, LinkId, Memory, Notice, TorrentId};
 
 use crate::disk::{Choose, Crash, Disk, DiskFaults, Moody};
-use crate::host::{End, Host, Setup};
-use crate::network::Uplink;
-use crate::store::Lanes;
-use crate::world::{Delivery, World};
+use crate::fifo::Fifo;
+use crate::host::{Coming, Host, Payloads, Setup};
+use crate::queue::Delivery;
+use crate::world::World;
 
 impl World {
-    /// From now on, which has to be the beginning of a life, writes down what the engine of a host
-    /// is told: see [`crate::Replay`]. A later life begins a new log.
-    ///
-    /// # Panics
-    /// When the engine was told something already.
-    pub fn record(&mut self, host: usize) {
-        assert!(self.hosts[host].torrent.is_none(), "the host has joined already");
-        self.hosts[host].record();
-    }
-
-    /// The event log of a host that is recorded, from where it was taken the last time.
-    pub fn log(&mut self, host: usize) -> Vec<u8> {
-        self.hosts[host].log.as_mut().map(Writer::take).unwrap_or_default()
-    }
-
     /// A host dies at a moment.
     pub fn crashes(&mut self, host: usize, at: Duration, crash: Crash) {
         self.at(Time::START.after(at), Delivery::Crash { host, crash });
@@ -44,27 +27,32 @@ impl World {
     /// Its peers hear of it when only the program died. When the power went they do not, until it
     /// is back and knows nothing of their connections.
     pub fn crash(&mut self, host: usize, crash: Crash, choose: &mut dyn Choose) {
+        self.log(host, "crash", || format!("{crash:?}"));
         let links: Vec<LinkId> = self.hosts[host].links.iter().map(|(link, _)| link).collect();
         for link in links {
             match crash {
-                Crash::Process => _ = self.drop_link(host, link),
+                Crash::Process => self.drop_link(host, link),
                 Crash::Power => {
-                    let machine = &mut self.hosts[host];
-                    let peer = machine.links.remove(link).and_then(|sim| sim.peer);
-                    machine.half_open.extend(peer);
+                    let peer = self.vanish(host, link);
+                    self.hosts[host].half_open.extend(peer);
                 }
             }
         }
-        let born = self.sequence + 1;
-        self.hosts[host].die(born);
-        let running = self.hosts[host].lanes.running();
-        self.hosts[host].lanes = Lanes::default();
-        self.hosts[host].disk.crash(crash, running, choose);
+        self.watch.forget(host);
+        let machine = &mut self.hosts[host];
+        machine.die();
+        let running = std::mem::take(&mut machine.lanes).running();
+        machine.disk.crash(crash, running, choose);
+        self.recount();
     }
 
-    pub(crate) fn crash_by_chance(&mut self, host: usize, crash: Crash) {
-        let rng = self.hosts[host].rng.fork_indexed("crash", self.sequence);
-        self.crash(host, crash, &mut Moody::new(rng));
+    /// A host that runs dies now; what that leaves is drawn.
+    pub fn crash_by_chance(&mut self, host: usize, crash: Crash) {
+        let machine = &self.hosts[host];
+        if !machine.gone && !machine.down {
+            let rng = machine.chance.rng().fork_indexed("crash", machine.life);
+            self.crash(host, crash, &mut Moody::new(rng));
+        }
     }
 
     /// A host that died comes back now.
@@ -73,17 +61,14 @@ impl World {
     /// When it is not dead.
     pub fn restart(&mut self, host: usize) {
         let machine = &mut self.hosts[host];
-        assert!(machine.gone, "host {host} runs");
-        machine.gone = false;
-        machine.lives += 1;
-        machine.engine = new_engine(&machine.setup, &machine.rng, machine.lives);
-        if machine.log.is_some() {
-            machine.record();
-        }
-        for End { host: other, link } in std::mem::take(&mut machine.half_open) {
+        assert!(machine.dead, "host {host} runs");
+        machine.dead = false;
+        for end in std::mem::take(&mut machine.half_open) {
             // What the peer sends next is answered with a reset.
-            self.after(Duration::from_millis(100), Delivery::Hangup { host: other, link });
+            let at = self.now.after(Duration::from_millis(100));
+            self.come(end, at, Coming::Hangup(CloseReason::Lost));
         }
+        self.recount();
         self.at(self.now, Delivery::Join { host });
     }
 
@@ -172,37 +157,34 @@ impl World {
     /// Damages a bit of a piece on a host's disk, unless it is one of those; says of which.
     pub fn rot(&mut self, host: usize, spare: &Bitset) -> Option<u32> {
         let machine = &mut self.hosts[host];
-        machine.disk.rot(spare, &mut machine.rng)
+        let mut rng = machine.chance.rng().fork_indexed("rot", machine.disk.steps());
+        machine.disk.rot(spare, &mut rng)
     }
 }
 
 impl Host {
-    /// Writes down what the engine is told in this life, from now on.
-    fn record(&mut self) {
-        let (config, rng) = birth(&self.setup, &self.rng, self.lives);
-        self.log = Some(Writer::new(&config, &rng));
-    }
-
-    fn die(&mut self, born: u64) {
-        self.gone = true;
-        self.born = born;
-        (self.torrent, self.terms) = (None, None);
-        self.uplink = Uplink::default();
-        self.payloads = BTreeMap::new();
-        self.jobs = BTreeMap::new();
-        self.wake_at = None;
-        self.told = self.notices.len();
+    /// Everything that the process knew is gone. Its next life begins with another engine and, as
+    /// programs do, another peer id.
+    fn die(&mut self) {
+        self.life += 1;
+        (self.engine, self.peer_id) = new_engine(&self.setup, self.chance.rng(), self.life);
+        (self.down, self.dead) = (true, true);
+        (self.torrent, self.terms, self.client, self.wake_at) = (None, None, None, None);
+        (self.completed, self.told) = (None, self.notices.len());
+        self.uplink.turns.clear();
+        self.payloads = Payloads::default();
+        self.jobs.clear();
+        self.facts = Fifo::default();
+        self.answers = Fifo::default();
+        self.wishes = Fifo::default();
+        self.orders = Fifo::default();
     }
 }
 
-/// The engine of a host's `life`-th life.
-pub(crate) fn new_engine(setup: &Setup, rng: &Rng, life: u64) -> Engine {
-    let (config, rng) = birth(setup, rng, life);
-    Engine::new(config, &rng)
-}
-
-/// What the engine of a host's `life`-th life is made from.
-fn birth(setup: &Setup, rng: &Rng, life: u64) -> (Config, Rng) {
+/// The engine of a host's `life`-th life, and what it calls itself.
+pub(crate) fn new_engine(setup: &Setup, rng: &Rng, life: u64) -> (Engine, [u8; 20]) {
     let rng = if life == 0 { rng.clone() } else { rng.fork_indexed("life", life) };
-    (setup.config(&rng), rng.fork("engine"))
+    let config = setup.config(&rng);
+    let peer_id = config.peer_id;
+    (Engine::new(config, &rng.fork("engine")), peer_id)
 }

@@ -1,6 +1,6 @@
-//! What travels between hosts, and the queue in which it waits for its host's line.
+//! What travels between hosts, and the queues in which it waits for its host's line.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use toubkal_core::engine::LinkId;
@@ -9,7 +9,7 @@ use toubkal_wire::layout::Block;
 use crate::disk::Body;
 
 /// Control bytes that travel as one.
-const SEGMENT_BYTES: usize = 1400;
+pub(crate) const SEGMENT_BYTES: usize = 1400;
 
 /// One thing on a link: control bytes, or the head of a block with its body behind it.
 #[derive(Clone, Debug)]
@@ -19,8 +19,9 @@ pub(crate) struct Item {
 }
 
 impl Item {
-    pub(crate) fn control(bytes: Vec<u8>) -> Self {
-        Self { bytes, body: None }
+    /// The block that it brings.
+    pub(crate) fn block(&self) -> Option<Block> {
+        self.body.as_ref().map(|&(block, _)| block)
     }
 
     /// Bytes on the wire.
@@ -32,62 +33,58 @@ impl Item {
 
 /// How long `bytes` take at `rate` bytes a second.
 pub(crate) fn time_for(bytes: u64, rate: u64) -> Duration {
-    Duration::from_nanos((u128::from(bytes) * 1_000_000_000 / u128::from(rate.max(1))) as u64)
+    Duration::from_nanos(bytes.saturating_mul(1_000_000_000) / rate.max(1))
+}
+
+/// What waits on one link for the line.
+#[derive(Debug, Default)]
+pub(crate) struct Outgoing {
+    items: VecDeque<Item>,
+}
+
+impl Outgoing {
+    /// Bytes to which words may be added that are to travel next. Words that wait travel together,
+    /// as TCP sends them: else many small requests would each wait for a turn among the
+    /// blocks of other links.
+    pub(crate) fn words(&mut self, most: usize, spare: &mut Vec<Vec<u8>>) -> &mut Vec<u8> {
+        let room = |item: &Item| item.body.is_none() && item.bytes.len() < most;
+        if !self.items.back().is_some_and(room) {
+            let bytes = spare.pop().unwrap_or_default();
+            self.items.push_back(Item { bytes, body: None });
+        }
+        &mut self.items.back_mut().expect("there is one now").bytes
+    }
+
+    pub(crate) fn push(&mut self, item: Item) {
+        self.items.push_back(item);
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Item> {
+        self.items.pop_front()
+    }
+
+    /// The bytes of the next item.
+    pub(crate) fn next_size(&self) -> Option<u64> {
+        self.items.front().map(Item::size)
+    }
+
+    /// Takes a block out that has not begun to travel.
+    pub(crate) fn withdraw(&mut self, block: Block) -> bool {
+        let is = |item: &Item| item.block() == Some(block);
+        let found = self.items.iter().position(is);
+        found.and_then(|at| self.items.remove(at)).is_some()
+    }
+
+    /// The blocks that wait.
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = Block> + '_ {
+        self.items.iter().filter_map(Item::block)
+    }
 }
 
 /// A host's line out: links take turns, item by item, as streams share a line.
 #[derive(Debug, Default)]
 pub(crate) struct Uplink {
-    queues: BTreeMap<LinkId, VecDeque<Item>>,
-    /// The link that was served last.
-    last: Option<LinkId>,
+    /// Links with something to send, the next in turn first; each once, some gone already.
+    pub(crate) turns: VecDeque<LinkId>,
     pub(crate) busy: bool,
-}
-
-impl Uplink {
-    pub(crate) fn push(&mut self, link: LinkId, item: Item) {
-        let queue = self.queues.entry(link).or_default();
-        // Words that wait travel together, as TCP sends them: else many small requests would
-        // each wait for a turn among the blocks of other links.
-        if let Some(last) = queue.back_mut()
-            && last.body.is_none()
-            && item.body.is_none()
-            && last.bytes.len() + item.bytes.len() <= SEGMENT_BYTES
-        {
-            return last.bytes.extend(item.bytes);
-        }
-        queue.push_back(item);
-    }
-
-    /// The next item, of the next link in turn.
-    pub(crate) fn pop(&mut self) -> Option<(LinkId, Item)> {
-        let after = self.last.and_then(|last| {
-            self.queues.range(last..).map(|(&link, _)| link).find(|&link| link != last)
-        });
-        let link = after.or_else(|| self.queues.keys().next().copied())?;
-        self.last = Some(link);
-        let queue = self.queues.get_mut(&link)?;
-        let item = queue.pop_front();
-        if queue.is_empty() {
-            self.queues.remove(&link);
-        }
-        item.map(|item| (link, item))
-    }
-
-    /// Takes a block out that has not begun to travel.
-    pub(crate) fn withdraw(&mut self, link: LinkId, block: Block) -> bool {
-        let Some(queue) = self.queues.get_mut(&link) else { return false };
-        let is = |item: &Item| item.body.as_ref().is_some_and(|&(other, _)| other == block);
-        let found = queue.iter().position(is).map(|at| queue.remove(at));
-        if queue.is_empty() {
-            self.queues.remove(&link);
-        }
-        found.is_some()
-    }
-
-    /// The link is gone; returns the blocks that will not travel.
-    pub(crate) fn forget(&mut self, link: LinkId) -> Vec<Block> {
-        let queue = self.queues.remove(&link).unwrap_or_default();
-        queue.into_iter().filter_map(|item| item.body.map(|(block, _)| block)).collect()
-    }
 }

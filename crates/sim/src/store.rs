@@ -11,9 +11,10 @@ use toubkal_wire::message::{self, Message};
 
 use crate::check::durability;
 use crate::disk::{Body, Op, Outcome};
-use crate::host::Manners;
+use crate::manners::Manners;
 use crate::network::Item;
-use crate::world::{Delivery, World};
+use crate::queue::Delivery;
+use crate::world::World;
 
 /// A queue in which one thing is done after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,7 +96,8 @@ impl World {
         let machine = &mut self.hosts[host];
         let Some((_, op)) = machine.lanes.0.get(&lane).and_then(VecDeque::front) else { return };
         if let Some(time) = machine.disk.begin(op) {
-            self.after(time, Delivery::Done { host, lane });
+            let life = machine.life;
+            self.after(time, Delivery::Done { host, life, lane });
         }
     }
 
@@ -105,7 +107,7 @@ impl World {
         let machine = &mut self.hosts[host];
         let queue = machine.lanes.0.get_mut(&lane).expect("it is at something");
         let (whose, op) = queue.pop_front().expect("it is at something");
-        let (open, record) = (matches!(op, Op::Open { .. }), matches!(op, Op::Record(_)));
+        let record = matches!(op, Op::Record(_));
         let read = if let Op::Read { block } = op { Some(block) } else { None };
         let Some(result) = machine.disk.end(now, op) else { return };
         if record {
@@ -119,10 +121,7 @@ impl World {
                     Outcome::Job(done) => done,
                     Outcome::Read(_) => unreachable!("a job is no read"),
                 });
-                self.tell(host, Event::Job(job, result));
-                if open {
-                    self.check_belief(host);
-                }
+                self.answer(host, Event::Job(job, result));
             }
             (Whose::Link(link), Ok(Outcome::Read(body))) => {
                 self.serve(host, link, read.expect("it was read"), body);
@@ -134,7 +133,8 @@ impl World {
         }
     }
 
-    fn check_belief(&self, host: usize) {
+    /// What an engine believes that has just heard what lies on its disk.
+    pub(crate) fn check_belief(&self, host: usize) {
         let machine = &self.hosts[host];
         let have = machine.torrent.and_then(|torrent| machine.engine.have(torrent));
         let doubt = machine.disk.recall().is_some_and(|memory| memory.doubt);
@@ -145,12 +145,15 @@ impl World {
 
     /// A peer is to get a block: it is read first.
     pub(crate) fn fetch(&mut self, host: usize, link: LinkId, block: Block) {
+        // Closed already, and the engine will hear of it: no answer comes after that.
+        if self.hosts[host].links.get(link).is_none() {
+            return;
+        }
         match self.hosts[host].setup.manners {
-            Manners::Silent => {}
+            Manners::Silent | Manners::Echoes | Manners::Loiters => {}
             Manners::Rejects => {
                 self.hosts[host].refused += 1;
-                let event = LinkEvent::Served { block, outcome: Served::Withdrawn };
-                self.tell_later(host, link, event);
+                self.served_later(host, link, block, Served::Withdrawn);
             }
             _ => self.submit(host, Whose::Link(link), Op::Read { block }),
         }
@@ -159,17 +162,18 @@ impl World {
     fn serve(&mut self, host: usize, link: LinkId, block: Block, body: Body) {
         let machine = &mut self.hosts[host];
         let body = match machine.setup.manners {
-            Manners::Corrupts(times) if machine.rng.one_in(times) => {
-                let lie = 1 + machine.rng.below(1 << 30) as u32;
+            Manners::Corrupts(times) if machine.chance.one_in(times) => {
+                let lie = 1 + machine.chance.below(1 << 30) as u32;
                 machine.disk.content().lie(block, lie)
             }
             _ => body,
         };
-        if machine.setup.manners == Manners::Flaps {
+        if self.hosts[host].setup.manners == Manners::Flaps {
             self.say(host, link, &Message::Choke);
             self.say(host, link, &Message::Unchoke);
         }
-        let bytes = message::piece_head(block).to_vec();
+        let mut bytes = self.spare.pop().unwrap_or_default();
+        bytes.extend(message::piece_head(block));
         self.transmit(host, link, Item { bytes, body: Some((block, body)) });
     }
 

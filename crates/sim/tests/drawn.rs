@@ -111,6 +111,7 @@ fn any_setup(rng: &mut Rng, files: usize) -> Setup {
         },
         manners,
         disk: any_disk(rng),
+        ..Setup::default()
     }
 }
 

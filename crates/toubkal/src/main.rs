@@ -13,6 +13,7 @@ mod report;
 mod select;
 mod signals;
 mod source;
+mod state;
 mod suggest;
 mod text;
 mod units;

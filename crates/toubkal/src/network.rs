@@ -1,6 +1,7 @@
 //! From flags to a session: where to listen, which peers, how fast.
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::Path;
 
 use toubkal_session::{Options, Rates, Session, StartError};
 
@@ -14,12 +15,16 @@ const PEER_PORT: u16 = 6881;
 ///
 /// # Errors
 /// When the port that was asked for is taken. Of those that nobody asked for, any will do.
-pub(crate) fn start(peers: &PeerArgs, rates: &RateArgs) -> Result<Session, Failure> {
+pub(crate) fn start(
+    peers: &PeerArgs,
+    rates: &RateArgs,
+    state: Option<&Path>,
+) -> Result<Session, Failure> {
     if peers.no_listen {
-        return open(rates, Vec::new());
+        return open(rates, Vec::new(), state);
     }
     if let Some(Listen(addresses)) = &peers.listen {
-        return open(rates, addresses.clone());
+        return open(rates, addresses.clone(), state);
     }
     let Listen(both) = Listen::everywhere(PEER_PORT);
     let any = |address: &SocketAddr| SocketAddr::new(address.ip(), 0);
@@ -33,14 +38,20 @@ pub(crate) fn start(peers: &PeerArgs, rates: &RateArgs) -> Result<Session, Failu
     ];
     choices
         .into_iter()
-        .map(|addresses| open(rates, addresses))
+        .map(|addresses| open(rates, addresses, state))
         .find(Result::is_ok)
-        .unwrap_or_else(|| open(rates, Vec::new()))
+        .unwrap_or_else(|| open(rates, Vec::new(), state))
 }
 
-fn open(rates: &RateArgs, listen: Vec<SocketAddr>) -> Result<Session, Failure> {
+fn open(
+    rates: &RateArgs,
+    listen: Vec<SocketAddr>,
+    state: Option<&Path>,
+) -> Result<Session, Failure> {
     let rates = Rates { down: rates.down_limit, up: rates.up_limit };
-    Session::start(Options { listen, rates, ..Options::default() }).map_err(|error| refusal(&error))
+    let state = state.map(Path::to_path_buf);
+    let options = Options { listen, rates, state, ..Options::default() };
+    Session::start(options).map_err(|error| refusal(&error))
 }
 
 fn refusal(error: &StartError) -> Failure {
@@ -54,6 +65,11 @@ fn refusal(error: &StartError) -> Failure {
             let exit = Exit::of_io(error);
             let what = format!("cannot listen on {addr}");
             Failure::new(exit, what).cause(io_cause(error)).tip("choose another with --listen")
+        }
+        StartError::NewerState { path } => {
+            Failure::new(Exit::Failed, format!("cannot use {}", path.display()))
+                .cause("a newer version of toubkal has made it")
+                .tip("update toubkal, or leave it as it is with --no-state")
         }
         StartError::System { what, error } => {
             Failure::new(Exit::Failed, format!("cannot start: no {what}")).cause(io_cause(error))

@@ -180,7 +180,9 @@ impl Durable {
 
     /// These pieces turned out to be wrong, or are not known to be right any more.
     pub(super) fn forget(&mut self, pieces: &Bitset) {
-        pieces.iter().for_each(|piece| _ = self.synced.clear(piece));
+        for set in [Some(&mut self.synced), self.syncing.as_mut()].into_iter().flatten() {
+            pieces.iter().for_each(|piece| _ = set.clear(piece));
+        }
         self.stale = true;
     }
 }
@@ -262,5 +264,16 @@ mod tests {
         assert_eq!((&cut.have, &cut.synced, cut.doubt), (&synced, &synced, true));
         let rested = record(true).recall(false);
         assert_eq!((&rested.have, rested.doubt, rested.totals), (&verified, false, totals));
+    }
+
+    #[test]
+    fn what_is_lost_while_a_sync_runs_is_not_recorded_as_synced() {
+        let mut durable = Durable::new(8);
+        durable.begin(set(&[]), Totals::default(), Time::START);
+        durable.sync_begins(&set(&[1, 2]));
+        durable.forget(&set(&[2]));
+        durable.sync_ended(true);
+        let record = durable.record(&set(&[1]), Totals::default(), Time::START);
+        assert_eq!(record.synced, set(&[1]));
     }
 }

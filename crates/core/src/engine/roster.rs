@@ -135,10 +135,16 @@ impl Roster {
         }
     }
 
-    /// Both handshakes went through.
-    pub(super) fn reached(&mut self, remote: SocketAddr) {
+    /// A link was of use, or lasted: what failed before counts no more.
+    pub(super) fn proved(&mut self, remote: SocketAddr) {
         if let Some(person) = self.people.get_mut(&remote) {
             person.failures = 0;
+        }
+    }
+
+    /// Both handshakes went through: there is a peer.
+    pub(super) fn reached(&mut self, remote: SocketAddr) {
+        if let Some(person) = self.people.get_mut(&remote) {
             person.tries = 0;
         }
     }
@@ -283,9 +289,26 @@ mod tests {
         assert_eq!(waits[0], 1);
         assert!(waits.windows(2).all(|pair| pair[0] <= pair[1] || pair[1] >= 600), "{waits:?}");
         assert!((600..=750).contains(waits.last().unwrap()));
-        roster.reached(user);
+        roster.proved(user);
         roster.failed(user, now);
         assert_eq!(roster.next_due(now).unwrap().since(now).as_secs(), 1);
+    }
+
+    #[test]
+    fn a_peer_that_ends_every_link_at_once_is_left_in_peace_longer_and_longer() {
+        let mut roster = roster();
+        let peer = remote(1, 6881);
+        roster.hear(peer, PeerSource::Tracker, later(0));
+        let mut links = 0;
+        for second in 0..3600 {
+            if roster.next(later(second), false, nobody).is_some() {
+                links += 1;
+                roster.busy(peer);
+                roster.reached(peer);
+                roster.failed(peer, later(second));
+            }
+        }
+        assert!((10..=16).contains(&links), "{links} links in an hour");
     }
 
     #[test]

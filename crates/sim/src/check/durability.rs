@@ -7,7 +7,7 @@ use crate::disk::Disk;
 /// A record was kept: what it says is synced is on the disk, whatever happens from here on.
 pub(crate) fn recorded(host: usize, disk: &Disk) {
     // A disk that says it is through and is not deceives everybody.
-    if disk.lies() {
+    if disk.has_lied() {
         return;
     }
     let Some(record) = disk.last_record() else { return };
@@ -21,7 +21,7 @@ pub(crate) fn recorded(host: usize, disk: &Disk) {
 /// A host that has just looked at its disk believes this without a check. `doubt`: it knows that
 /// its disk may have deceived it.
 pub(crate) fn believed(host: usize, disk: &Disk, have: &Bitset, doubt: bool) {
-    if disk.lies() && doubt {
+    if disk.has_lied() && doubt {
         return;
     }
     let right = disk.pieces(Disk::is_right);

@@ -135,6 +135,8 @@ impl Disk {
             false => (&mut self.main, self.content.of_file(key)),
         };
         if self.weather.hits(self.weather.faults.lies) {
+            self.lied = true;
+            self.entries[key as usize].size.sync(mark);
             return Ok(None);
         }
         if let Some(kind) = self.weather.error(self.weather.faults.sync_errors) {

@@ -40,7 +40,8 @@ pub struct DiskFaults {
     pub sync_errors: u64,
     /// Syncs of a folder of which one fails.
     pub folder_errors: u64,
-    /// Syncs of a file of which one says that it is through, and has done nothing.
+    /// Syncs of a file of which one says that it is through, and has brought its length to the
+    /// disk and none of its bytes.
     pub lies: u64,
     /// Records of which one cannot be kept.
     pub record_errors: u64,
@@ -67,6 +68,23 @@ impl Default for DiskFaults {
             lies: 0,
             record_errors: 0,
             checkpoints: 8,
+        }
+    }
+}
+
+impl DiskFaults {
+    /// The same disk, as slow as it is, without errors.
+    #[must_use]
+    pub fn healed(&self) -> Self {
+        Self {
+            write_errors: 0,
+            read_errors: 0,
+            full: 0,
+            sync_errors: 0,
+            folder_errors: 0,
+            lies: 0,
+            record_errors: 0,
+            ..self.clone()
         }
     }
 }

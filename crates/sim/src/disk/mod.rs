@@ -92,6 +92,7 @@ pub(crate) struct Disk {
     steps: u64,
     crash_at: Option<u64>,
     out: bool,
+    lied: bool,
     /// What was being done then.
     cut: Option<Op>,
     session: Session,
@@ -139,6 +140,7 @@ impl Disk {
             steps: 0,
             crash_at: None,
             out: false,
+            lied: false,
             cut: None,
             session: Session::default(),
             content,
@@ -173,9 +175,9 @@ impl Disk {
         self.out
     }
 
-    /// Whether it may say that something is synced which is not.
-    pub(crate) fn lies(&self) -> bool {
-        self.weather.faults.lies > 0
+    /// Whether it has ever said that something was synced which was not.
+    pub(crate) fn has_lied(&self) -> bool {
+        self.lied
     }
 
     /// Begins an operation; says how long it takes. `None` when the power goes.

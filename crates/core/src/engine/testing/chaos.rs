@@ -116,6 +116,7 @@ impl World {
             policy: POLICIES[self.rng.index(POLICIES.len())],
             adopt: self.rng.one_in(2),
             rates: if self.rng.one_in(4) { any_rates(&mut self.rng) } else { Rates::default() },
+            paused: false,
             memory: any_memory(&mut self.rng, pieces),
         };
         if let Some(memory) = &add.memory {

@@ -37,6 +37,7 @@ fn add(world: &mut World, ticket: u64, files: &[u64], mut priorities: Vec<Priori
         policy: Policy::default(),
         adopt: false,
         rates: Rates::default(),
+        paused: false,
         memory: None,
     }));
     let job = *world.jobs.keys().next().expect("the folder is looked at");
@@ -202,4 +203,38 @@ fn the_end_does_not_wait_for_links_that_say_nothing() {
         world.answer(job, Ok(Done::Ready));
     }
     assert!(world.ended);
+}
+
+#[test]
+fn a_torrent_that_stops_and_starts_tries_no_more_addresses_at_once() {
+    let config = Config { peer_id: super::world::OURS, dials_max: 2, ..Config::default() };
+    let mut world = World::with(1, config);
+    let torrent = add(&mut world, 1, &[u64::from(BLOCK_BYTES)], std::vec![]);
+    let peers = (1..9).map(|last| SocketAddr::from(([10, 0, 0, last], 6881))).collect();
+    world.tell(Event::Peers(torrent, PeerSource::Tracker, peers));
+    assert_eq!(world.dials.len(), 2);
+    world.tell(Command::Stop(torrent));
+    world.tell(Command::Start(torrent));
+    while let Some((&job, work)) = world.jobs.first_key_value() {
+        let done = match work {
+            Work::Open(_) => Done::Opened(
+                Opened {
+                    files: std::vec![Found::Absent],
+                    worth: Bitset::new(1),
+                    changed: Bitset::new(1),
+                }
+                .into(),
+            ),
+            _ => Done::Ready,
+        };
+        world.answer(job, Ok(done));
+    }
+    world.pass(SECOND);
+    assert_eq!(world.engine.status(torrent).unwrap().state, State::Downloading);
+    assert_eq!(world.dials.len(), 2, "nobody answered yet");
+    let (&dial, _) = world.dials.first_key_value().unwrap();
+    world.dials.remove(&dial);
+    world.tell(Event::DialFailed(dial, DialError::TimedOut));
+    world.pass(SECOND);
+    assert_eq!(world.dials.len(), 2, "there is room for another");
 }

@@ -35,6 +35,8 @@ struct File {
     done: bool,
     /// It was whole, and cannot be read any more, or others have written to it.
     lost: bool,
+    /// We held a piece of it, and nobody else has written to it since.
+    ours: bool,
 }
 
 /// A check of what lay on the disk.
@@ -65,7 +67,7 @@ impl Files {
             let file = layout.files()[index];
             let missing = layout.pieces_of(index as u32).len() as u32;
             let found = if file.pad { Found::Virtual } else { Found::Absent };
-            File { priority, found, missing, done: false, lost: false }
+            File { priority, found, missing, done: false, lost: false, ours: false }
         };
         let states = priorities.into_iter().enumerate().map(state).collect();
         Self { states, ready: Vec::new(), finishing: 0, unfinished: 0, reclaiming: 0 }
@@ -192,6 +194,7 @@ impl Torrent {
         if let Some(index) = self.files.states.iter().position(in_the_way) {
             return self.fail(cx, exists(index));
         }
+        self.note_ours(&changed);
         let believed = self.believed(&worth, &changed);
         if self.doubts() && !believed.is_empty() {
             let sample = self.sample(&believed);
@@ -202,6 +205,17 @@ impl Torrent {
             self.believe(cx, &believed, &believed);
         }
         self.check_more(cx);
+    }
+
+    /// Files that others may have changed are not ours any more, whatever they were; others are
+    /// of which a piece is remembered, even if it is lost.
+    fn note_ours(&mut self, changed: &Bitset) {
+        let have = self.memory.as_ref().map(|memory| &memory.have);
+        for (index, file) in self.files.states.iter_mut().enumerate() {
+            let mut pieces = self.layout.pieces_of(index as u32);
+            file.ours |= have.is_some_and(|have| pieces.clone().any(|piece| have.has(piece)));
+            file.ours &= !pieces.any(|piece| changed.has(piece));
+        }
     }
 
     /// The sample of what is believed was checked: it speaks for the rest, or nothing does.
@@ -247,6 +261,7 @@ impl Torrent {
         let Phase::Checking(check) = &mut self.phase else { return };
         check.running -= 1;
         check.done += 1;
+        self.checked += 1;
         if let Some(doubted) = &mut check.doubted {
             doubted.wrong |= !good;
         }
@@ -269,7 +284,7 @@ impl Torrent {
             let pieces = self.layout.pieces_of(index as u32);
             let good = pieces.clone().any(|piece| self.have.has(piece));
             let wrong = pieces.clone().any(|piece| check.worth.has(piece) && !self.have.has(piece));
-            if wrong && !good && !self.adopt {
+            if wrong && !good && !file.ours && !self.adopt {
                 // A stranger's file: it may be all that somebody has of something else.
                 let error = exists(index);
                 return self.fail(cx, error);
@@ -324,6 +339,7 @@ impl Torrent {
             let file = &mut self.files.states[index as usize];
             if self.layout.pieces_of(index).contains(&piece) {
                 file.missing -= 1;
+                file.ours = true;
                 // Before the torrent is active, `begin` looks at all files.
                 if file.missing == 0 && file.is_wanted() && matches!(self.phase, Phase::Active) {
                     self.files.ready.push(index);
@@ -419,15 +435,22 @@ impl Torrent {
         cx.notify(Notice::FileLost { torrent: self.id, file, error });
     }
 
-    /// Gives files their names, as many at once as may be.
+    /// Gives files their names, as many at once as may be. What nobody has checked since the power
+    /// was lost is proved first.
     pub(super) fn finish_files(&mut self, cx: &mut Cx<'_>) {
+        let mut unproven = Vec::new();
         while self.files.finishing < FINISHES_MAX
             && let Some(file) = self.files.ready.pop()
         {
+            if self.prove_all(cx, self.layout.pieces_of(file)) {
+                unproven.push(file);
+                continue;
+            }
             self.files.finishing += 1;
             let job = self.job(cx, Task::Finish { file });
             cx.push(Action::Finish { job, torrent: self.id, file });
         }
+        self.files.ready.append(&mut unproven);
     }
 
     fn finished(&mut self, cx: &mut Cx<'_>, file: u32) {

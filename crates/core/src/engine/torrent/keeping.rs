@@ -2,9 +2,11 @@
 //! what is proved before it is given.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::super::action::{Action, Notice, StoreError};
-use super::super::bounds::{SAMPLE, SYNC_TIME};
+use super::super::bounds::{CHECKS_MAX, SAMPLE, SYNC_TIME};
 use super::super::durable::{Due, Record, Totals};
 use super::super::shared::{Cx, Task};
 use super::{Next, Phase, Torrent};
@@ -41,6 +43,15 @@ impl Torrent {
         believed
     }
 
+    /// Until it is started, a torrent stands as it is remembered.
+    pub(in super::super) fn recollect(&mut self) {
+        if let Some(memory) = self.memory.as_ref().filter(|it| it.fits(self.layout.pieces())) {
+            self.have = memory.have.clone();
+            self.files.recount(&self.layout, &self.have);
+        }
+        self.recount();
+    }
+
     /// Whether what is believed must show first that it is right.
     pub(super) fn doubts(&self) -> bool {
         self.memory.as_ref().is_some_and(|memory| memory.doubt)
@@ -69,6 +80,9 @@ impl Torrent {
             if memory.doubt {
                 let unproven = believed.minus(sampled);
                 unproven.for_each(|piece| _ = self.unproven.pieces.set(piece));
+                self.remembered = self.unproven.pieces.ones();
+            } else {
+                self.remembered = believed.ones();
             }
         }
         self.durable.begin(synced, totals, cx.now);
@@ -170,10 +184,25 @@ impl Torrent {
         }
     }
 
+    /// Checks those of these pieces that nobody has checked since, some at a time; says whether
+    /// there are any.
+    pub(super) fn prove_all(&mut self, cx: &mut Cx<'_>, pieces: Range<u32>) -> bool {
+        let mut unproven = false;
+        for piece in pieces.filter(|&piece| self.unproven.has(piece)).collect::<Vec<_>>() {
+            unproven = true;
+            if self.unproven.proving.ones() >= CHECKS_MAX {
+                break;
+            }
+            self.prove(cx, piece);
+        }
+        unproven
+    }
+
     pub(super) fn proved(&mut self, cx: &mut Cx<'_>, piece: u32, good: bool) {
         self.unproven.proving.clear(piece);
         if good {
             self.unproven.pieces.clear(piece);
+            self.finish_files(cx);
             return self.serve_all(cx);
         }
         // The disk has lost what it said it had: nothing unproven is believed any more.

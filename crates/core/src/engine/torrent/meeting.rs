@@ -192,15 +192,17 @@ impl Torrent {
         }
         if let Some(address) = peer.address {
             let of_use = peer.down.total() + peer.up.total() > 0;
+            let lasted = cx.now.since(peer.since) > SHORT;
+            if of_use || lasted {
+                self.roster.proved(address);
+            }
             match reason {
                 CloseReason::Misbehaved(_) => self.roster.failed(address, cx.now),
                 CloseReason::Duplicate | CloseReason::Redundant | CloseReason::Evicted => {
                     self.roster.left(address, cx.now, LONG_REST);
                 }
                 CloseReason::Stopped => self.roster.left(address, cx.now, Duration::ZERO),
-                _ if of_use || cx.now.since(peer.since) > SHORT => {
-                    self.roster.left(address, cx.now, REST);
-                }
+                _ if of_use || lasted => self.roster.left(address, cx.now, REST),
                 _ => self.roster.failed(address, cx.now),
             }
         }

@@ -20,6 +20,7 @@ use super::clock::Clock;
 use super::hand::Hand;
 use super::wake::{Inlet, Wake};
 use super::{News, Order};
+use crate::state::State;
 use crate::store::{Reply, Store};
 use crate::tracker::TrackerReply;
 use torrents::Torrents;
@@ -43,6 +44,7 @@ pub(crate) struct Parts {
     pub(crate) wake: Arc<Wake>,
     pub(crate) news: Arc<News>,
     pub(crate) leave: Arc<AtomicBool>,
+    pub(crate) state: Option<Arc<State>>,
     pub(crate) identity: Identity,
 }
 
@@ -58,6 +60,7 @@ pub(crate) struct Brain {
     wake: Arc<Wake>,
     news: Arc<News>,
     leave: Arc<AtomicBool>,
+    state: Option<Arc<State>>,
     trackers: Trackers,
     tracker_replies: Receiver<TrackerReply>,
     outbox: Outbox<Action>,
@@ -80,7 +83,8 @@ enum Ending {
 
 impl Brain {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { engine, hand, store, orders, replies, wake, news, leave, identity } = parts;
+        let Parts { engine, hand, store, orders, replies, wake, news, leave, state, identity } =
+            parts;
         // Bounded by the client, which has only so many questions under way.
         let (tell, tracker_replies) = unbounded();
         let trackers = Trackers::new(identity, Inlet::new(tell, Arc::clone(&wake)));
@@ -95,6 +99,7 @@ impl Brain {
             wake,
             news,
             leave,
+            state,
             trackers,
             tracker_replies,
             outbox: Outbox::new(),
@@ -109,9 +114,11 @@ impl Brain {
             self.round();
         }
         // The sockets go first: peers need not wait for our disk.
-        let Self { hand, store, .. } = self;
+        let Self { hand, store, state, .. } = self;
         drop(hand);
         store.stop();
+        // What the store has given it last is written.
+        state.inspect(|state| state.stop());
     }
 
     fn round(&mut self) {

@@ -1,0 +1,57 @@
+//! Where `get` and `seed` keep what they remember of downloads.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::exit::{Exit, Failure};
+
+/// The database, inside the folder that it tells of.
+const STATE: &str = ".toubkal/state.db";
+
+/// What is remembered.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct StateArgs {
+    /// Remember what is downloaded in this file [default: .toubkal/state.db in the folder]
+    #[arg(long, value_name = "FILE", conflicts_with = "no_state")]
+    pub(crate) state: Option<PathBuf>,
+    /// Remember nothing: what is there is checked at every start
+    #[arg(long)]
+    pub(crate) no_state: bool,
+}
+
+impl StateArgs {
+    /// The database for downloads into this folder.
+    ///
+    /// # Errors
+    /// When there is no folder for the file that was named.
+    pub(crate) fn of(&self, dir: &Path) -> Result<Option<PathBuf>, Failure> {
+        if self.no_state {
+            return Ok(None);
+        }
+        let Some(named) = &self.state else { return Ok(Some(dir.join(STATE))) };
+        let refuse = |cause: String| {
+            let what = format!("cannot remember anything in {}", named.display());
+            Err(Failure::new(Exit::Usage, what).cause(cause).tip("check --state"))
+        };
+        if named.is_dir() {
+            return refuse("it is a folder".into());
+        }
+        match named.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            Some(folder) if !fs::metadata(folder).is_ok_and(|meta| meta.is_dir()) => {
+                refuse(format!("there is no folder {}", folder.display()))
+            }
+            _ => Ok(Some(named.clone())),
+        }
+    }
+
+    /// As [`StateArgs::of`], and never one that would have to be made without being asked for.
+    ///
+    /// # Errors
+    /// As [`StateArgs::of`].
+    pub(crate) fn found(&self, dir: &Path) -> Result<Option<PathBuf>, Failure> {
+        let path = self.of(dir)?;
+        Ok(path.filter(|path| self.state.is_some() || path.is_file()))
+    }
+}
