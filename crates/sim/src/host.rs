@@ -199,7 +199,8 @@ impl Setup {
         let mut peer_id = *b"-TK0100-000000000000";
         rng.fork("peer id").fill(&mut peer_id[8..]);
         let slots = if self.manners == Manners::Takes { 0 } else { self.slots };
-        Config { peer_id, port: 6881, slots, rates: self.rates, ..Config::default() }
+        let (links_max, rates) = (self.links, self.rates);
+        Config { peer_id, port: 6881, slots, links_max, rates, ..Config::default() }
     }
 }
 
