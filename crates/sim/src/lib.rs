@@ -18,4 +18,5 @@ mod world;
 pub use disk::Tag;
 pub use host::{Manners, Setup};
 pub use study::{Moment, Outcome, Share, Swarm};
+pub use toubkal_core::engine::Policy;
 pub use world::{Report, World};

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    bencode, completions, create, demo, get, help, info, man, paths, seed, tracker, verify,
+    bencode, completions, create, demo, get, help, info, man, paths, seed, sim, tracker, verify,
 };
 use crate::units;
 
@@ -45,6 +45,7 @@ pub(crate) enum Command {
     Bencode(bencode::BencodeArgs),
     Tracker(tracker::TrackerArgs),
     Demo(demo::DemoArgs),
+    Sim(sim::SimArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
     Paths(paths::PathsArgs),

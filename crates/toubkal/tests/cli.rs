@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::{finish, run, run_with_input, torrent_with, toubkal};
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "get",
     "seed",
     "create",
@@ -17,6 +17,7 @@ const COMMANDS: [&str; 12] = [
     "bencode",
     "tracker",
     "demo",
+    "sim",
     "completions",
     "man",
     "paths",
