@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::{finish, run, run_with_input, torrent_with, toubkal};
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "get",
     "seed",
     "create",
@@ -18,6 +18,7 @@ const COMMANDS: [&str; 13] = [
     "replay",
     "tracker",
     "demo",
+    "sim",
     "completions",
     "man",
     "paths",

@@ -11,6 +11,7 @@ pub(crate) mod man;
 pub(crate) mod paths;
 pub(crate) mod replay;
 pub(crate) mod seed;
+pub(crate) mod sim;
 pub(crate) mod tracker;
 pub(crate) mod verify;
 
@@ -30,6 +31,7 @@ pub(crate) fn run(command: Option<Command>) -> Result<Exit, Failure> {
         Command::Replay(args) => replay::run(&args),
         Command::Tracker(args) => tracker::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Sim(args) => sim::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
         Command::Paths(args) => paths::run(&args),
