@@ -73,8 +73,9 @@ impl Disk {
             }
         }
         // Before anything is written.
-        let changed = self.compare(&Sight { places: &state.places, parts: &parts, edges });
+        let mut changed = self.compare(&Sight { places: &state.places, parts: &parts, edges });
         let edges = self.settle_edges(state)?;
+        self.note_twofold(state, edges.as_ref(), &mut changed);
         let worth = self.worth(state, edges.as_ref())?;
         self.seen(&worth, &changed);
         Ok(Done::Opened(Opened { files: found, worth, changed }.into()))
@@ -247,6 +248,20 @@ impl Disk {
             }
         }
         Ok(Some(edges))
+    }
+
+    /// Bytes in the file of edges that have a place in their own file too: which of the two a
+    /// record speaks of is not known, nor whether what is copied from one to the other is on the
+    /// disk. What is remembered of their pieces does not count.
+    fn note_twofold(&self, state: &State, edges: Option<&Arc<File>>, changed: &mut Bitset) {
+        let Some(edges) = edges else { return };
+        for (index, place) in state.places.iter().enumerate() {
+            if matches!(place, Place::Absent | Place::Part | Place::Whole(_)) {
+                for (piece, _, _) in self.edges_of(edges, index as u32) {
+                    changed.set(piece);
+                }
+            }
+        }
     }
 
     /// The spans of a file that the file of edges holds: piece, place there, span.
