@@ -71,8 +71,8 @@ impl World {
                 peer.is_some_and(|peer| self.hosts[peer].setup.manners.is_fair())
             };
             let monitors = watch.links.iter().flatten().map(|(_, monitor)| monitor);
-            let owed = monitors.filter(|monitor| to_fair(monitor.link()));
-            let owes = owed.filter(|monitor| monitor.unanswered() > 0).last();
+            let mut owed = monitors.filter(|monitor| to_fair(monitor.link()));
+            let owes = owed.find(|monitor| monitor.unanswered() > 0);
             assert!(owes.is_none(), "host {number} owes answers to requests: {owes:#?}");
             assert!(watch.safety.under_way() <= 1, "host {number} has jobs without an answer");
             let free = host.payloads.is_empty();

@@ -48,8 +48,9 @@ pub(super) struct Monitor {
 
     choked: bool,
     granted: Vec<u32>,
-    /// The peer's requests that are neither answered nor being served.
-    waiting: Vec<Block>,
+    /// The peer's requests that are neither answered nor being served; and whether it was unchoked
+    /// when we heard them. BEP 6: those may be answered also after a choke.
+    waiting: Vec<(Block, bool)>,
     serving: Vec<Block>,
 }
 
@@ -177,11 +178,7 @@ impl Monitor {
                     asked.into_iter().for_each(|at| _ = self.asked.remove(at));
                 }
             }
-            Message::Reject(block) => {
-                self.expect(self.fast, "BEP 6 when it was agreed on");
-                let found = take(&mut self.waiting, *block);
-                self.expect(found, "it rejects what was asked, once");
-            }
+            Message::Reject(block) => self.rejects(*block),
             Message::Suggest(piece) => self.expect(self.fast && verified.has(*piece), "suggests"),
             Message::AllowedFast(piece) => {
                 self.expect(self.fast && verified.has(*piece), "allows what it has");
@@ -190,6 +187,16 @@ impl Monitor {
             Message::Extended(..) => self.expect(self.extended, "BEP 10 when it was agreed on"),
             Message::KeepAlive | Message::Port(_) | Message::Unknown(_) => {}
         }
+    }
+
+    fn rejects(&mut self, block: Block) {
+        self.expect(self.fast, "BEP 6 when it was agreed on");
+        // Of equals, one that may not be answered otherwise.
+        let refused = self.waiting.iter().position(|one| *one == (block, false));
+        let any = || self.waiting.iter().position(|(other, _)| *other == block);
+        let found = refused.or_else(any);
+        self.expect(found.is_some(), "it rejects what was asked, once");
+        found.into_iter().for_each(|at| _ = self.waiting.remove(at));
     }
 
     fn requests(&mut self, now: Time, block: Block, layout: &Layout) {
@@ -231,8 +238,13 @@ impl Monitor {
             }
             Message::HaveAll => self.has_all = true,
             Message::HaveNone => (self.has_all, self.has) = (false, Vec::new()),
-            Message::Request(block) if self.fast || !self.choked => self.waiting.push(*block),
-            Message::Cancel(block) if !self.fast => _ = take(&mut self.waiting, *block),
+            Message::Request(block) if self.fast || !self.choked => {
+                self.waiting.push((*block, !self.choked));
+            }
+            Message::Cancel(block) if !self.fast => {
+                let found = self.waiting.iter().position(|(other, _)| other == block);
+                found.into_iter().for_each(|at| _ = self.waiting.remove(at));
+            }
             Message::Reject(block) => {
                 let at = self.asked.iter().position(|(other, _)| other == block);
                 if let Some(at) = at {
@@ -275,10 +287,13 @@ impl Monitor {
 
     pub(super) fn serves(&mut self, block: Block) {
         self.expect(self.stage == Stage::Joined, "it serves after the handshake");
-        let found = take(&mut self.waiting, block);
-        self.expect(found, "no block is sent that nobody asked for");
-        let may = !self.choked || self.granted.contains(&block.piece);
-        self.expect(may, "it serves whom it does not choke");
+        let asked = self.waiting.iter().any(|(other, _)| *other == block);
+        self.expect(asked, "no block is sent that nobody asked for");
+        let granted = self.granted.contains(&block.piece);
+        let may = |(other, may): &(Block, bool)| *other == block && (*may || granted);
+        let found = self.waiting.iter().position(may);
+        self.expect(found.is_some(), "it serves what was asked while it did not choke");
+        found.into_iter().for_each(|at| _ = self.waiting.remove(at));
         self.serving.push(block);
         self.expect(self.serving.len() <= SERVES_MAX as usize, "blocks on their way");
     }
@@ -292,11 +307,13 @@ impl Monitor {
         if self.stage != Stage::Joined {
             return true;
         }
-        let found = take(&mut self.serving, block);
+        let at = self.serving.iter().position(|&other| other == block);
+        let found = at.map(|at| self.serving.remove(at)).is_some();
         self.expect(found, "the hands answer each serve once");
         let sent = outcome == Served::Sent;
         if !sent && self.fast {
-            self.waiting.push(block);
+            // It is to be rejected, and not to be tried again.
+            self.waiting.push((block, false));
         }
         sent
     }
@@ -309,10 +326,4 @@ impl Monitor {
     fn expect(&self, holds: bool, rule: &str) {
         assert!(holds, "host {} on {:?} breaks a rule: {rule}\n{self:#?}", self.host, self.link);
     }
-}
-
-/// Takes one of several equals out.
-fn take(blocks: &mut Vec<Block>, block: Block) -> bool {
-    let found = blocks.iter().position(|&other| other == block);
-    found.map(|at| blocks.remove(at)).is_some()
 }
