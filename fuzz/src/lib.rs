@@ -31,6 +31,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "announcer", play: targets::announcer },
     Target { name: "registry", play: targets::registry },
     Target { name: "engine", play: targets::engine },
+    Target { name: "recovery", play: targets::recovery },
+    Target { name: "swarm", play: targets::swarm },
 ];
 
 /// The target of this name.

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod fuzz;
+mod kills;
 mod seeds;
 mod shell;
 mod sim;
@@ -39,6 +40,9 @@ Usage: cargo xtask <command>
              ends as a command.
   sim --seed SEED [--hosts N] [--without PART,...] [--quiet]
              One of them, each change of state on a line.
+  kills [--count N] [--size SIZE] [--seed S]
+             A download of SIZE (64MiB) that is killed N times (20) at moments drawn
+             from S (0): nothing that was recorded may be wrong.
   bench-get [--rounds N] [--size MiB] [--to FOLDER]
              Toubkal and libtorrent as leechers of the same seed, in turn.
   tools      Installs what the interop tests need, and nothing else.
@@ -58,6 +62,7 @@ fn main() -> ExitCode {
         "seeds" => seeds::run(rest),
         "sim" => sim::run(rest),
         "fuzz" => fuzz::run(rest),
+        "kills" => kills::run(rest),
         "bench-get" => bench_get(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");

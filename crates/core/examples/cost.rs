@@ -129,6 +129,7 @@ fn add(driver: &mut Driver, layout: &Arc<Layout>) {
         policy: Policy::default(),
         adopt: false,
         rates: Rates::default(),
+        paused: false,
         memory: None,
     };
     driver.tell(Command::Add(add).into());

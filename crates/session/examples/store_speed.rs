@@ -91,7 +91,7 @@ fn download(dir: &Path, size: u64, files: u64, workers: usize, block: &[u8]) -> 
     };
     let (sender, replies) = channel();
     let store = Store::start(workers, move |reply| _ = sender.send(reply));
-    store.add(TORRENT, Arc::new(TorrentFiles::new(parts, dir.clone())));
+    store.add(TORRENT, Arc::new(TorrentFiles::new(parts, dir.clone())), None, None);
     store.submit(Task::Open {
         job: JobId(0),
         torrent: TORRENT,

@@ -22,16 +22,19 @@ pub mod hashing;
 mod net;
 mod paths;
 mod session;
+#[cfg(all(test, target_os = "linux"))]
+mod stage;
+mod state;
 mod store;
 pub mod tracker;
 
 pub use session::{
-    Add, AddError, Metainfo, Options, Session, SessionEvent, StartError, Torrent, TrackerState,
-    TrackerStatus,
+    Add, AddError, Metainfo, Options, RestoreError, Session, SessionEvent, StartError, Torrent,
+    TrackerState, TrackerStatus,
 };
 pub use store::{TorrentFiles, Verifier};
 pub use toubkal_core::base::Bitset;
 pub use toubkal_core::engine::{
     Notice, PeerSource, PeerStatus, Priority, Rates, State, Status, StoreError, StoreErrorKind,
-    TorrentId,
+    TorrentId, Totals,
 };

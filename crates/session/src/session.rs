@@ -4,6 +4,8 @@
 //! channel and answered between two rounds of that thread, so an answer is never older than the
 //! question; when the thread is gone, the last answer stands.
 
+mod restore;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,11 +13,11 @@ use std::time::Duration;
 
 use toubkal_core::base::Bitset;
 use toubkal_core::engine::{
-    Command, Notice, PeerStatus, Priority, Rates, State, Status, TorrentId,
+    Command, Notice, PeerStatus, Priority, Rates, State, Status, StoreErrorKind, TorrentId, Totals,
 };
 pub use toubkal_wire::metainfo::Metainfo;
 
-use crate::net::{Control, Order, Orders, Question};
+use crate::net::{Control, Known, Order, Orders, Question};
 
 /// What is set once, when a session starts.
 #[derive(Clone, Debug)]
@@ -34,6 +36,19 @@ pub struct Options {
     pub dials_max: u32,
     /// Peers of one torrent that we upload to at once.
     pub slots: u32,
+    /// The database in which the session remembers its torrents: what is held of them, how their
+    /// files were left, what was transferred. `None`: nothing is remembered.
+    ///
+    /// It is made when it is not there, and so is its folder, but none above it. As long as the
+    /// folder is not there, nothing is made before there is a piece to be remembered. A database
+    /// in the download folder (or in a folder of it, as in `downloads/.toubkal/state.db`) may be
+    /// moved together with it. Several sessions may share one as long as each works on other
+    /// torrents; of the same torrent in the same folder, only one can write.
+    pub state: Option<PathBuf>,
+    /// A file, made new, for everything that the engine is told: `toubkal replay` plays it again.
+    /// In it are the addresses of peers, info-hashes, and the sizes of files, no names and no
+    /// payload; some 30 bytes a block. `None`: nothing is written down.
+    pub record: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -46,6 +61,8 @@ impl Default for Options {
             links_max: 200,
             dials_max: 16,
             slots: 8,
+            state: None,
+            record: None,
         }
     }
 }
@@ -64,6 +81,23 @@ pub enum StartError {
     Listen {
         /// Where we wanted to listen.
         addr: SocketAddr,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// A newer version of Toubkal has made the database; it was left as it is.
+    #[error(
+        "{} was made by a newer version of Toubkal; update, or use another database",
+        path.display()
+    )]
+    NewerState {
+        /// The database.
+        path: PathBuf,
+    },
+    /// There is no file for what is to be recorded.
+    #[error("cannot record into {}: {error}", path.display())]
+    Record {
+        /// Which file.
+        path: PathBuf,
         /// What the system says.
         error: std::io::Error,
     },
@@ -95,6 +129,13 @@ pub struct Add {
     pub adopt: bool,
     /// Trackers instead of those of the metainfo, in tiers (BEP 12). `Some` of nothing: none.
     pub trackers: Option<Vec<Vec<String>>>,
+    /// It is to stay stopped until [`Torrent::resume`].
+    pub paused: bool,
+    /// Believe nothing that is remembered: check everything that lies there.
+    pub check: bool,
+    /// The torrent file, to be kept in the database. Without it the torrent is remembered, but
+    /// [`Session::restore`] cannot bring it back by itself.
+    pub torrent: Option<Arc<[u8]>>,
 }
 
 impl Add {
@@ -109,6 +150,9 @@ impl Add {
             rates: Rates::default(),
             adopt: false,
             trackers: None,
+            paused: false,
+            check: false,
+            torrent: None,
         }
     }
 }
@@ -130,10 +174,27 @@ pub enum AddError {
         /// How many files there are.
         files: usize,
     },
+    /// Its name is that of the folder in which we keep what is remembered.
+    #[error("it is called {RESERVED:?}, which is where Toubkal keeps its own files")]
+    Reserved,
     /// The session has ended.
     #[error("the session has ended")]
     Ended,
 }
+
+/// Why the torrents of the database do not come back.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// The session was started without [`Options::state`].
+    #[error("the session has no database")]
+    NoState,
+    /// The database cannot be read.
+    #[error("the database cannot be read: {0}")]
+    State(StoreErrorKind),
+}
+
+/// The folder, in a download folder, of what is remembered of the downloads.
+pub(crate) const RESERVED: &str = ".toubkal";
 
 /// News from a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,6 +212,12 @@ pub enum SessionEvent {
         message: String,
         /// Whether the announce failed; otherwise it is a warning.
         failed: bool,
+    },
+    /// The database of what is remembered is broken or out of reach, or a torrent in it is; or
+    /// what happens cannot be recorded any more.
+    State {
+        /// What happened, and what became of it, in a sentence.
+        message: String,
     },
     /// The session died of its own fault. Nothing more will come.
     Crashed {
@@ -221,16 +288,61 @@ impl Session {
     }
 
     /// Takes a torrent in and returns at once: its files are looked at, then it is downloaded or
-    /// seeded.
+    /// seeded. What the database knows of it in this folder is believed, as far as the files are
+    /// as they were left.
     ///
     /// # Errors
     /// When the torrent cannot be worked on at all. What goes wrong with files later is news.
     pub fn add(&self, metainfo: Arc<Metainfo>, add: Add) -> Result<Torrent, AddError> {
+        let known = restore::know(self.control.state(), &metainfo, &add);
+        self.add_known(metainfo, add, known)
+    }
+
+    fn add_known(
+        &self,
+        metainfo: Arc<Metainfo>,
+        add: Add,
+        known: Option<Known>,
+    ) -> Result<Torrent, AddError> {
         let (reply, answer) = crossbeam_channel::bounded(1);
-        let order = Order::Add { metainfo: Arc::clone(&metainfo), add: Box::new(add), reply };
-        self.control.order(order);
+        let (add, known) = (Box::new(add), known.map(Box::new));
+        self.control.order(Order::Add { metainfo: Arc::clone(&metainfo), add, known, reply });
         let id = answer.recv().unwrap_or(Err(AddError::Ended))?;
-        Ok(Torrent { torrent: Arc::new(Known::new(id, metainfo, self.control.orders())) })
+        Ok(Torrent { torrent: Arc::new(Handle::new(id, metainfo, self.control.orders())) })
+    }
+
+    /// Brings back all torrents of the database that were not removed, with their folders,
+    /// selections and limits, paused or not. Those that cannot be brought back are told of
+    /// ([`SessionEvent::State`]) and stay in the database; those that the session has already are
+    /// passed over.
+    ///
+    /// # Errors
+    /// When there is no database, or it cannot be read.
+    pub fn restore(&self) -> Result<Vec<Torrent>, RestoreError> {
+        restore::all(self, &self.control)
+    }
+
+    /// What was transferred in all lives, with all torrents, also those that were removed; as of
+    /// their last records. Nothing without a database.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.control.state().map(|state| state.totals()).unwrap_or_default()
+    }
+
+    /// A setting that a program keeps in the database.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn setting(&self, key: &str) -> Result<Option<String>, StoreErrorKind> {
+        self.control.state().map_or(Ok(None), |state| state.setting(key))
+    }
+
+    /// Keeps a setting; `None` removes it.
+    ///
+    /// # Errors
+    /// When there is no database, or it cannot be written.
+    pub fn set_setting(&self, key: &str, value: Option<&str>) -> Result<(), StoreErrorKind> {
+        self.control.state().map_or(Err(StoreErrorKind::Missing), |state| state.set(key, value))
     }
 
     /// The next piece of news; `None` when there is none in time. News that nobody fetches is
@@ -255,7 +367,7 @@ impl Session {
 /// A torrent of a session. Clones are the same torrent. It does not keep the session alive.
 #[derive(Clone, Debug)]
 pub struct Torrent {
-    torrent: Arc<Known>,
+    torrent: Arc<Handle>,
 }
 
 impl Torrent {
@@ -316,7 +428,7 @@ impl Torrent {
         self.command(Command::Start(self.id()));
     }
 
-    /// Takes it out of the session; its files stay.
+    /// Takes it out of the session and out of the database; its files stay.
     pub fn remove(&self) {
         self.command(Command::Remove(self.id()));
     }
@@ -350,14 +462,14 @@ impl Torrent {
 
 /// What a handle knows of its torrent.
 #[derive(Debug)]
-struct Known {
+struct Handle {
     id: TorrentId,
     metainfo: Arc<Metainfo>,
     orders: Orders,
     last: Mutex<Status>,
 }
 
-impl Known {
+impl Handle {
     fn new(id: TorrentId, metainfo: Arc<Metainfo>, orders: Orders) -> Self {
         Self { id, metainfo, orders, last: Mutex::new(UNKNOWN) }
     }
@@ -382,4 +494,7 @@ const UNKNOWN: Status = Status {
     dialing: 0,
     known: 0,
     rarest: 0,
+    totals: Totals { downloaded: 0, uploaded: 0, wasted: 0 },
+    remembered: 0,
+    checked: 0,
 };

@@ -37,5 +37,7 @@ pub use manners::Manners;
 pub use replay::{Line, Replay};
 pub use scenario::{BOUND, Run, Scenario};
 pub use study::{Moment, Outcome, Share, Swarm};
+pub use toubkal_core::engine::Policy;
+pub use toubkal_core::engine::log::LogError;
 pub use trace::Entry;
 pub use world::{Report, World};

@@ -164,10 +164,23 @@ impl Scenario {
         self.play(world)
     }
 
+    /// Plays it with the chance of somebody else, such as a fuzzer.
+    ///
+    /// # Panics
+    /// As [`Scenario::run`].
+    #[must_use]
+    pub fn run_with(&self, chance: Chance) -> Run {
+        self.play(self.world_with(chance))
+    }
+
     fn world(&self) -> World {
+        self.world_with(Chance::from_seed(self.seed))
+    }
+
+    fn world_with(&self, chance: Chance) -> World {
         let layout = Layout::new(self.piece, self.files.iter().copied());
         let layout = layout.expect("a torrent of some megabytes");
-        World::with(self.seed, layout, self.fidelity)
+        World::with_chance(chance, layout, self.fidelity)
     }
 
     fn play(&self, mut world: World) -> Run {

@@ -294,6 +294,7 @@ impl World {
             policy: self.hosts[host].setup.policy,
             adopt: false,
             rates: Rates::default(),
+            paused: false,
             memory: self.hosts[host].disk.recall(),
         };
         self.tell(host, Command::Add(add).into());

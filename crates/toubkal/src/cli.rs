@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    bencode, completions, create, demo, get, help, info, man, paths, seed, tracker, verify,
+    bencode, completions, create, demo, get, help, info, man, paths, replay, seed, sim, tracker,
+    verify,
 };
 use crate::units;
 
@@ -43,8 +44,10 @@ pub(crate) enum Command {
     Info(info::InfoArgs),
     Verify(verify::VerifyArgs),
     Bencode(bencode::BencodeArgs),
+    Replay(replay::ReplayArgs),
     Tracker(tracker::TrackerArgs),
     Demo(demo::DemoArgs),
+    Sim(sim::SimArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
     Paths(paths::PathsArgs),

@@ -1,6 +1,7 @@
 //! The program `toubkal`: a command line over the libraries, one file a command.
 #![forbid(unsafe_code)]
 
+mod chart;
 mod cli;
 mod commands;
 mod exit;
@@ -13,6 +14,7 @@ mod report;
 mod select;
 mod signals;
 mod source;
+mod state;
 mod suggest;
 mod text;
 mod units;

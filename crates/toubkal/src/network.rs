@@ -6,6 +6,7 @@ use toubkal_session::{Options, Rates, Session, StartError};
 
 use crate::cli::{Listen, PeerArgs, RateArgs};
 use crate::exit::{Exit, Failure, io_cause};
+use crate::state::Keep;
 
 /// The port that is tried when none was asked for.
 const PEER_PORT: u16 = 6881;
@@ -14,12 +15,12 @@ const PEER_PORT: u16 = 6881;
 ///
 /// # Errors
 /// When the port that was asked for is taken. Of those that nobody asked for, any will do.
-pub(crate) fn start(peers: &PeerArgs, rates: &RateArgs) -> Result<Session, Failure> {
+pub(crate) fn start(peers: &PeerArgs, rates: &RateArgs, keep: &Keep) -> Result<Session, Failure> {
     if peers.no_listen {
-        return open(rates, Vec::new());
+        return open(rates, Vec::new(), keep);
     }
     if let Some(Listen(addresses)) = &peers.listen {
-        return open(rates, addresses.clone());
+        return open(rates, addresses.clone(), keep);
     }
     let Listen(both) = Listen::everywhere(PEER_PORT);
     let any = |address: &SocketAddr| SocketAddr::new(address.ip(), 0);
@@ -33,14 +34,16 @@ pub(crate) fn start(peers: &PeerArgs, rates: &RateArgs) -> Result<Session, Failu
     ];
     choices
         .into_iter()
-        .map(|addresses| open(rates, addresses))
+        .map(|addresses| open(rates, addresses, keep))
         .find(Result::is_ok)
-        .unwrap_or_else(|| open(rates, Vec::new()))
+        .unwrap_or_else(|| open(rates, Vec::new(), keep))
 }
 
-fn open(rates: &RateArgs, listen: Vec<SocketAddr>) -> Result<Session, Failure> {
+fn open(rates: &RateArgs, listen: Vec<SocketAddr>, keep: &Keep) -> Result<Session, Failure> {
     let rates = Rates { down: rates.down_limit, up: rates.up_limit };
-    Session::start(Options { listen, rates, ..Options::default() }).map_err(|error| refusal(&error))
+    let Keep { state, record } = keep.clone();
+    let options = Options { listen, rates, state, record, ..Options::default() };
+    Session::start(options).map_err(|error| refusal(&error))
 }
 
 fn refusal(error: &StartError) -> Failure {
@@ -54,6 +57,15 @@ fn refusal(error: &StartError) -> Failure {
             let exit = Exit::of_io(error);
             let what = format!("cannot listen on {addr}");
             Failure::new(exit, what).cause(io_cause(error)).tip("choose another with --listen")
+        }
+        StartError::NewerState { path } => {
+            Failure::new(Exit::Failed, format!("cannot use {}", path.display()))
+                .cause("a newer version of toubkal has made it")
+                .tip("update toubkal, or leave it as it is with --no-state")
+        }
+        StartError::Record { path, error } => {
+            let what = format!("cannot record into {}", path.display());
+            Failure::new(Exit::of_io(error), what).cause(io_cause(error)).tip("check --record")
         }
         StartError::System { what, error } => {
             Failure::new(Exit::Failed, format!("cannot start: no {what}")).cause(io_cause(error))

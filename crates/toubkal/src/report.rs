@@ -39,6 +39,8 @@ pub(crate) enum Event<'e> {
         files: usize,
         pieces: u32,
     },
+    /// What lay in the folder is known.
+    Checked { torrent: &'e str, remembered: u32, checked: u32, have: u32, pieces: u32 },
     /// How a torrent stands, once a second.
     Progress {
         torrent: &'e str,
@@ -60,6 +62,8 @@ pub(crate) enum Event<'e> {
     Tracker { torrent: &'e str, url: &'e str, ok: bool, message: &'e str },
     /// A file is complete.
     File { torrent: &'e str, path: &'e str, length: u64 },
+    /// The database of what is remembered is broken or out of reach.
+    State { message: &'e str },
     /// A sentence for the person.
     Notice { torrent: &'e str, message: &'e str },
     /// A torrent is complete and verified.
@@ -229,7 +233,8 @@ pub(crate) fn progress_event<'e>(torrent: &'e str, status: &Status) -> Event<'e>
     }
 }
 
-fn state_name(state: State) -> &'static str {
+/// The name of a state in JSON.
+pub(crate) fn state_name(state: State) -> &'static str {
     match state {
         State::Opening => "opening",
         State::Checking { .. } => "checking",

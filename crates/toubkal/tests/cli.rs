@@ -8,15 +8,17 @@ use std::time::Duration;
 
 use common::{finish, run, run_with_input, torrent_with, toubkal};
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 14] = [
     "get",
     "seed",
     "create",
     "info",
     "verify",
     "bencode",
+    "replay",
     "tracker",
     "demo",
+    "sim",
     "completions",
     "man",
     "paths",

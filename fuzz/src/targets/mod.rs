@@ -11,8 +11,10 @@ mod message;
 mod metainfo;
 mod path;
 mod query;
+mod recovery;
 mod registry;
 mod reply;
+mod swarm;
 
 pub(crate) use announcer::announcer;
 pub(crate) use bencode::bencode;
@@ -25,5 +27,7 @@ pub(crate) use message::message;
 pub(crate) use metainfo::metainfo;
 pub(crate) use path::path;
 pub(crate) use query::query;
+pub(crate) use recovery::recovery;
 pub(crate) use registry::registry;
 pub(crate) use reply::reply;
+pub(crate) use swarm::swarm;

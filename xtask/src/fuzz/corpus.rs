@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use super::{hunt, place};
 use crate::shell::{Log, logged, root};
 
+/// What was found is kept up to this length, in bytes: the rest of it is cut off.
+const KEPT_BYTES_MAX: u32 = 600;
+
 /// The inputs of a target that the repository keeps.
 pub(super) fn kept(target: &str) -> PathBuf {
     root().join("fuzz/corpus").join(target)
@@ -27,7 +30,8 @@ pub(super) fn merge(fuzzer: &Path, target: &str) -> Result<String, String> {
     }
     let mut merge = hunt::fuzz(fuzzer, target);
     // How often an edge is passed matters while one searches, not for what is kept.
-    merge.args(["-merge=1", "-use_counters=0"]).args([&new, &kept, &found]);
+    merge.args(["-merge=1", "-use_counters=0", &format!("-max_len={KEPT_BYTES_MAX}")]);
+    merge.args([&new, &kept, &found]);
     logged(&mut merge, &Log::create("fuzz-merge", false)?)?;
     for path in inputs(&kept)?.iter().filter(|path| is_found(path)) {
         fs::remove_file(path).map_err(fault)?;

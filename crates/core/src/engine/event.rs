@@ -293,6 +293,8 @@ pub struct AddTorrent {
     pub adopt: bool,
     /// Rates of this torrent.
     pub rates: Rates,
+    /// It is to stay stopped until [`Command::Start`].
+    pub paused: bool,
     /// What is known of it from an earlier life. Of no use when its sets are not as long as the
     /// torrent has pieces.
     pub memory: Option<Memory>,

@@ -317,12 +317,15 @@ impl Engine {
         if self.ending {
             return;
         }
-        let ticket = add.ticket;
+        let (ticket, paused) = (add.ticket, add.paused);
         let (now, rng) = (cx.now, self.shared.rng.clone());
         let id = self.torrents.insert_with(|id| Torrent::new(id, add, now, &rng));
         cx.out.push(Action::Notify(Notice::Added { ticket, torrent: id }));
         let Some(torrent) = self.torrents.get_mut(id) else { return };
-        torrent.start(&mut cx.with(&mut self.shared));
+        match paused {
+            true => torrent.recollect(),
+            false => torrent.start(&mut cx.with(&mut self.shared)),
+        }
     }
 
     fn answered(&mut self, cx: &mut Turn<'_>, job: JobId, result: Result<Done, StoreError>) {

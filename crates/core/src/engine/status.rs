@@ -3,6 +3,7 @@
 use core::net::SocketAddr;
 
 use super::action::StoreError;
+use super::durable::Totals;
 use super::event::PeerSource;
 
 /// What a torrent is doing.
@@ -64,6 +65,12 @@ pub struct Status {
     pub known: u32,
     /// Copies of the rarest wanted piece among the connected peers.
     pub rarest: u32,
+    /// What was transferred in all lives of the torrent, this one included.
+    pub totals: Totals,
+    /// Pieces that were believed at the last start, without a check.
+    pub remembered: u32,
+    /// Pieces that were checked since the last start because they lay there and were not believed.
+    pub checked: u32,
 }
 
 /// A connected peer at one moment.

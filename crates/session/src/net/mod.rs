@@ -18,11 +18,12 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use mio::net::TcpListener;
 use mio::{Poll, Waker};
 use toubkal_core::base::{Bitset, Rng};
-use toubkal_core::engine::{Command, Config, Engine, PeerStatus, Status, TorrentId};
+use toubkal_core::engine::{Command, Config, Memory, PeerStatus, Status, TorrentId, Totals};
 
 use crate::session::{Add, AddError, Metainfo, Options, SessionEvent, StartError, TrackerStatus};
-use crate::store::Store;
-use brain::{Brain, Identity};
+use crate::state::{Key, Refusal, Row, State};
+use crate::store::{Left, Store};
+use brain::{Brain, Identity, Mind};
 use hand::{Hand, WAKE};
 pub(crate) use news::News;
 use wake::{Inlet, Wake};
@@ -38,7 +39,12 @@ const LEAVING: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) enum Order {
     /// Take a torrent in.
-    Add { metainfo: Arc<Metainfo>, add: Box<Add>, reply: Sender<Result<TorrentId, AddError>> },
+    Add {
+        metainfo: Arc<Metainfo>,
+        add: Box<Add>,
+        known: Option<Box<Known>>,
+        reply: Sender<Result<TorrentId, AddError>>,
+    },
     /// For the engine.
     Command(Command),
     /// Peers that the user named.
@@ -47,6 +53,19 @@ pub(crate) enum Order {
     Question(TorrentId, Question),
     /// End in order, within this time.
     Shutdown(Duration),
+}
+
+/// What the database knows of a torrent that is added, and what it is to know.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) key: Arc<Key>,
+    pub(crate) row: Row,
+    pub(crate) memory: Option<Memory>,
+    pub(crate) left: Option<Left>,
+    /// What the database has counted.
+    pub(crate) counted: Totals,
+    /// The row is there as it is here.
+    pub(crate) stored: bool,
 }
 
 /// What is asked about a torrent, with the way for the answer.
@@ -67,6 +86,7 @@ pub(crate) struct Control {
     orders: Orders,
     wake: Arc<Wake>,
     news: Arc<News>,
+    state: Option<Arc<State>>,
     listening_on: Vec<SocketAddr>,
     /// Raised when the thread is to leave everything and end.
     leave: Arc<AtomicBool>,
@@ -79,20 +99,21 @@ pub(crate) struct Control {
 impl Control {
     pub(crate) fn start(options: &Options) -> Result<Self, StartError> {
         let system = |what| move |error| StartError::System { what, error };
+        let news = Arc::new(News::default());
         let (listeners, listening_on) = listen(&options.listen)?;
+        let state = remember(options, &news)?;
         let poll = Poll::new().map_err(system("no event queue"))?;
         let waker = Waker::new(poll.registry(), WAKE).map_err(system("no event queue"))?;
         let wake = Arc::new(Wake::new(waker));
         let hand = Hand::new(poll, listeners).map_err(system("no event queue"))?;
         let port = listening_on.first().map_or(0, SocketAddr::port);
         let identity = identity(options, port)?;
-        let engine = engine(options, &identity);
+        let engine = engine(options, &identity)?;
         let (sender, orders) = bounded(ORDERS_MAX);
         // Bounded by the engine, which has only so many jobs under way.
         let (replier, replies) = unbounded();
         let replier = Inlet::new(replier, Arc::clone(&wake));
         let store = Store::start(workers(options.workers), move |reply| replier.send(reply));
-        let news = Arc::new(News::default());
         let leave = Arc::new(AtomicBool::new(false));
         let parts = brain::Parts {
             engine,
@@ -103,6 +124,7 @@ impl Control {
             wake: Arc::clone(&wake),
             news: Arc::clone(&news),
             leave: Arc::clone(&leave),
+            state: state.clone(),
             identity,
         };
         let (end, ended) = bounded(0);
@@ -113,6 +135,7 @@ impl Control {
             orders: Inlet::new(sender, Arc::clone(&wake)),
             wake,
             news,
+            state,
             listening_on,
             leave,
             stopping: AtomicBool::new(false),
@@ -127,6 +150,10 @@ impl Control {
 
     pub(crate) fn news(&self) -> &News {
         &self.news
+    }
+
+    pub(crate) fn state(&self) -> Option<&Arc<State>> {
+        self.state.as_ref()
     }
 
     pub(crate) fn orders(&self) -> Orders {
@@ -169,6 +196,18 @@ impl Drop for Control {
     }
 }
 
+/// Opens the database, when there is to be one.
+fn remember(options: &Options, news: &Arc<News>) -> Result<Option<Arc<State>>, StartError> {
+    let Some(path) = &options.state else { return Ok(None) };
+    let news = Arc::clone(news);
+    let tell = move |message| news.push(SessionEvent::State { message });
+    let state = State::start(path, tell).map_err(|refusal| match refusal {
+        Refusal::Newer => StartError::NewerState { path: path.clone() },
+        Refusal::Thread(error) => StartError::System { what: "no thread", error },
+    })?;
+    Ok(Some(Arc::new(state)))
+}
+
 /// Listens everywhere that is wanted; says where it is, with the real ports.
 fn listen(wanted: &[SocketAddr]) -> Result<(Vec<TcpListener>, Vec<SocketAddr>), StartError> {
     let (mut listeners, mut addrs) = (Vec::new(), Vec::<SocketAddr>::new());
@@ -198,7 +237,7 @@ fn identity(options: &Options, port: u16) -> Result<Identity, StartError> {
     Ok(Identity { peer_id, port, user_agent: options.user_agent.clone(), rng })
 }
 
-fn engine(options: &Options, identity: &Identity) -> Engine {
+fn engine(options: &Options, identity: &Identity) -> Result<Mind, StartError> {
     let config = Config {
         peer_id: identity.peer_id,
         port: identity.port,
@@ -208,7 +247,10 @@ fn engine(options: &Options, identity: &Identity) -> Engine {
         slots: options.slots,
         ..Config::default()
     };
-    Engine::new(config, &identity.rng)
+    Mind::new(config, &identity.rng, options.record.as_deref()).map_err(|error| {
+        let path = options.record.clone().unwrap_or_default();
+        StartError::Record { path, error }
+    })
 }
 
 /// BEP 20: two letters for the program, four digits for its version, then chance.

@@ -24,6 +24,7 @@ impl Disk {
             Some(Place::Other) => return Err(fault(file)(StoreErrorKind::Exists)),
             _ => return Err(fault(file)(StoreErrorKind::Missing)),
         }
+        self.stir();
         let mut rename = || {
             let home = self.home(state)?;
             self.lock(state, &home, true)?;
@@ -31,6 +32,7 @@ impl Disk {
             home.below(parent)?.rename(name, &part_name(name))?;
             self.dirty().folders.insert(parent.to_path_buf());
             state.set(file, Place::Part);
+            self.renamed(file, None);
             Ok(())
         };
         rename().map_err(fault(file))?;
@@ -66,6 +68,7 @@ impl Disk {
                 *result = Err(error);
             }
         }
+        self.tell_names(files);
         self.tidy();
         results
     }
@@ -133,6 +136,7 @@ impl Disk {
             _ => return Err(StoreErrorKind::Missing),
         };
         state.set(file, Place::Whole(stamp));
+        self.renamed(file, Some(stamp));
         state.rooted = true;
         self.handles.close(self.torrent, file);
         folders.insert(parent.to_path_buf());

@@ -10,6 +10,7 @@ use toubkal_wire::layout::{Block, Span};
 
 use super::files::{TorrentFiles, part_name};
 use super::handles::{EDGES, Handles};
+use super::keep::Kept;
 use super::lock::Lock;
 use super::rw;
 use crate::paths::{Folder, FolderId, Result, Stamp, kind_of, split};
@@ -28,6 +29,7 @@ pub(super) struct Disk {
     pub(super) handles: Arc<Handles>,
     state: RwLock<State>,
     dirty: Mutex<Dirty>,
+    pub(super) kept: Kept,
     /// Windows of files for which space is set aside.
     reserved: Mutex<HashSet<(u32, u64)>>,
 }
@@ -122,13 +124,19 @@ impl State {
 }
 
 impl Disk {
-    pub(super) fn new(torrent: TorrentId, files: Arc<TorrentFiles>, handles: Arc<Handles>) -> Self {
+    pub(super) fn new(
+        torrent: TorrentId,
+        files: Arc<TorrentFiles>,
+        handles: Arc<Handles>,
+        kept: Kept,
+    ) -> Self {
         Self {
             torrent,
             files,
             handles,
             state: RwLock::default(),
             dirty: Mutex::default(),
+            kept,
             reserved: Mutex::default(),
         }
     }
@@ -234,6 +242,7 @@ impl Disk {
 
     /// Writes slices one behind the other into a file, which is made if it is not there.
     pub(super) fn write(&self, key: u32, slices: &[&[u8]], offset: u64) -> Result<()> {
+        self.stir();
         let file = match self.handle(key) {
             Err(StoreErrorKind::Missing) => self.create(key)?,
             found => found?,

@@ -151,6 +151,11 @@ impl TorrentFiles {
         ends.into_iter().take(count).filter(|piece| self.shared.binary_search(piece).is_ok())
     }
 
+    /// Pieces that hold bytes of two files or more, in order.
+    pub(crate) fn shared(&self) -> &[u32] {
+        &self.shared
+    }
+
     /// The whole piece as one block, for [`Layout::spans`].
     pub(crate) fn whole(&self, piece: u32) -> Block {
         Block { piece, begin: 0, length: self.layout.piece_size(piece) }

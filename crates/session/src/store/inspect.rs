@@ -8,6 +8,7 @@ use toubkal_core::engine::{Done, Found, StoreErrorKind, TorrentId};
 use super::disk::{Disk, Result2};
 use super::files::TorrentFiles;
 use super::handles::Handles;
+use super::keep::Kept;
 use super::lane::check;
 use crate::paths::{Entry, Folder, Result, split};
 
@@ -23,7 +24,7 @@ impl Inspection {
     pub(crate) fn new(files: &Arc<TorrentFiles>) -> Result<Self> {
         Folder::open(files.dir())?;
         let handles = Arc::new(Handles::new());
-        let disk = Disk::new(TorrentId::new(0, 0), Arc::clone(files), handles);
+        let disk = Disk::new(TorrentId::new(0, 0), Arc::clone(files), handles, Kept::default());
         match disk.inspect().map_err(|error| error.kind)? {
             Done::Opened(opened) => Ok(Self { disk, found: opened.files, worth: opened.worth }),
             _ => Err(StoreErrorKind::Missing),

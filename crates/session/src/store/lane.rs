@@ -212,6 +212,14 @@ pub(super) fn chores(inbox: &Receiver<Order>, answer: &Answer) {
             Order::Task(disk, Task::Open { job, wanted, .. }) => reply(job, disk.open(&wanted)),
             Order::Task(disk, Task::Reclaim { job, file, .. }) => reply(job, disk.reclaim(file)),
             Order::Task(disk, Task::Sync { job, .. }) => reply(job, disk.sync()),
+            Order::Task(disk, Task::Record { job, record, .. }) => {
+                let answer = Arc::clone(answer);
+                disk.record(&record, move |result| {
+                    let result = result.map(|()| Done::Ready);
+                    let result = result.map_err(|kind| StoreError { kind, file: None });
+                    answer(Reply::Job { job, result, buffer: None });
+                });
+            }
             Order::Task(disk, Task::Finish { job, file, .. }) => {
                 let (mut jobs, mut files) = (vec![job], vec![file]);
                 next = more_to_finish(inbox, &disk, &mut jobs, &mut files);

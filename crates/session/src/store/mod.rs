@@ -13,7 +13,9 @@ mod gather;
 mod handles;
 mod hot;
 mod inspect;
+mod keep;
 mod lane;
+mod left;
 mod lock;
 mod open;
 mod rw;
@@ -26,7 +28,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Sender, unbounded};
-use toubkal_core::engine::{Done, JobId, LinkId, StoreError, TorrentId};
+use toubkal_core::engine::{Done, JobId, LinkId, Record, StoreError, TorrentId};
 use toubkal_wire::layout::Block;
 
 pub(crate) use buffer::{Buffer, Pool};
@@ -34,7 +36,9 @@ use disk::Disk;
 pub use files::TorrentFiles;
 use handles::Handles;
 pub(crate) use inspect::Inspection;
+use keep::Kept;
 use lane::{Lane, Order};
+pub(crate) use left::{Ledger, Left, Mark, Marks, Then};
 pub(crate) use rw::read_at;
 pub use verifier::Verifier;
 
@@ -51,6 +55,7 @@ pub(crate) enum Task {
     Reclaim { job: JobId, torrent: TorrentId, file: u32 },
     Finish { job: JobId, torrent: TorrentId, file: u32 },
     Sync { job: JobId, torrent: TorrentId },
+    Record { job: JobId, torrent: TorrentId, record: Arc<Record> },
     Release { torrent: TorrentId },
     Read { link: LinkId, torrent: TorrentId, block: Block },
 }
@@ -111,9 +116,17 @@ impl Store {
         }
     }
 
-    /// Tells where the files of a torrent are; before its first task.
-    pub(crate) fn add(&self, torrent: TorrentId, files: Arc<TorrentFiles>) {
-        let disk = Arc::new(Disk::new(torrent, files, Arc::clone(&self.handles)));
+    /// Tells where the files of a torrent are, how they were left in an earlier life, and who
+    /// remembers how they are left in this one; before its first task.
+    pub(crate) fn add(
+        &self,
+        torrent: TorrentId,
+        files: Arc<TorrentFiles>,
+        left: Option<Left>,
+        ledger: Option<Arc<dyn Ledger>>,
+    ) {
+        let kept = Kept::new(left, ledger);
+        let disk = Arc::new(Disk::new(torrent, files, Arc::clone(&self.handles), kept));
         self.torrents.lock().unwrap_or_else(PoisonError::into_inner).insert(torrent, disk);
     }
 
@@ -138,7 +151,11 @@ impl Store {
                 let lane = (disk.torrent.index() + *piece as usize) % self.lanes.len();
                 send(self.lanes.get(lane), Order::Task(disk, task));
             }
-            Task::Open { .. } | Task::Reclaim { .. } | Task::Finish { .. } | Task::Sync { .. } => {
+            Task::Open { .. }
+            | Task::Reclaim { .. }
+            | Task::Finish { .. }
+            | Task::Sync { .. }
+            | Task::Record { .. } => {
                 send(self.chores.as_ref(), Order::Task(disk, task));
             }
         }
@@ -179,6 +196,7 @@ impl Task {
             | Self::Reclaim { torrent, .. }
             | Self::Finish { torrent, .. }
             | Self::Sync { torrent, .. }
+            | Self::Record { torrent, .. }
             | Self::Release { torrent }
             | Self::Read { torrent, .. } => *torrent,
         }
@@ -198,7 +216,8 @@ impl Task {
             | Self::Digest { job, .. }
             | Self::Reclaim { job, .. }
             | Self::Finish { job, .. }
-            | Self::Sync { job, .. } => (job, None),
+            | Self::Sync { job, .. }
+            | Self::Record { job, .. } => (job, None),
         };
         answer(Reply::Job { job, result: Err(error), buffer });
     }

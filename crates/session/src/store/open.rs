@@ -1,5 +1,6 @@
 //! Looking at what lies in a torrent's folder.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::ops::Range;
@@ -13,8 +14,9 @@ use toubkal_wire::layout::Span;
 use super::disk::{Disk, Place, Result2, State, fault};
 use super::files::part_name;
 use super::handles::EDGES;
+use super::left::Sight;
 use super::rw;
-use crate::paths::{Entry, Folder, Result, split};
+use crate::paths::{Entry, Folder, Result, Stamp, split};
 
 /// Bytes copied at once out of the file of edges.
 const COPY_BYTES: usize = 256 * 1024;
@@ -43,8 +45,9 @@ impl Disk {
         self.dirty().lost.clear();
         let whole = |kind| toubkal_core::engine::StoreError { kind, file: None };
         let home = self.find_home(state).map_err(whole)?;
+        let mut parts = BTreeMap::new();
         let (mut places, found) = match &home {
-            Some(home) => self.survey(home, wanted)?,
+            Some(home) => self.survey(home, wanted, &mut parts)?,
             None => self.nothing(wanted),
         };
         for (place, wanted) in places.iter_mut().zip(wanted.iter()) {
@@ -58,16 +61,23 @@ impl Disk {
         state.places = places;
         state.unfinished = state.count_unfinished();
         state.edges = false;
+        let mut edges = None;
         if let Some(home) = &home {
-            state.edges = matches!(home.look(self.files.edges()), Ok(Entry::File(_)));
+            if let Ok(Entry::File(stamp)) = home.look(self.files.edges()) {
+                edges = Some(stamp);
+            }
+            state.edges = edges.is_some();
             if !frozen {
                 self.note_leftovers(state);
                 self.lock(state, home, state.unfinished > 0).map_err(whole)?;
             }
         }
+        // Before anything is written.
+        let mut changed = self.compare(&Sight { places: &state.places, parts: &parts, edges });
         let edges = self.settle_edges(state)?;
+        self.note_twofold(state, edges.as_ref(), &mut changed);
         let worth = self.worth(state, edges.as_ref())?;
-        let changed = Bitset::full(worth.len());
+        self.seen(&worth, &changed);
         Ok(Done::Opened(Opened { files: found, worth, changed }.into()))
     }
 
@@ -136,7 +146,13 @@ impl Disk {
             .unzip()
     }
 
-    fn survey(&self, home: &Folder, wanted: &[bool]) -> Result2<(Vec<Place>, Vec<Found>)> {
+    /// Looks at each file; notes the stamps of those under temporary names.
+    fn survey(
+        &self,
+        home: &Folder,
+        wanted: &[bool],
+        parts: &mut BTreeMap<u32, Stamp>,
+    ) -> Result2<(Vec<Place>, Vec<Found>)> {
         let (mut places, mut found) = self.nothing(wanted);
         // Neighbours in a torrent mostly are neighbours in a folder.
         let mut last: Option<(&Path, Option<Folder>)> = None;
@@ -155,7 +171,7 @@ impl Disk {
                 },
             };
             let looked = looked.and_then(|folder| match folder {
-                Some(folder) => self.look(folder, name, file),
+                Some(folder) => self.look(folder, name, file, parts),
                 None => Ok(Place::Absent),
             });
             *place = match looked {
@@ -174,7 +190,13 @@ impl Disk {
         Ok((places, found))
     }
 
-    fn look(&self, folder: &Folder, name: &OsStr, file: u32) -> Result<Place> {
+    fn look(
+        &self,
+        folder: &Folder,
+        name: &OsStr,
+        file: u32,
+        parts: &mut BTreeMap<u32, Stamp>,
+    ) -> Result<Place> {
         let part = part_name(name);
         match folder.look(name)? {
             Entry::Link => Err(StoreErrorKind::Unsafe),
@@ -186,7 +208,10 @@ impl Disk {
             }
             Entry::File(stamp) => Ok(Place::Whole(stamp)),
             Entry::Absent => match folder.look(&part)? {
-                Entry::File(_) => Ok(Place::Part),
+                Entry::File(stamp) => {
+                    parts.insert(file, stamp);
+                    Ok(Place::Part)
+                }
                 Entry::Absent => Ok(Place::Absent),
                 Entry::Link => Err(StoreErrorKind::Unsafe),
                 Entry::Folder | Entry::Other => Err(StoreErrorKind::Exists),
@@ -225,6 +250,20 @@ impl Disk {
         Ok(Some(edges))
     }
 
+    /// Bytes in the file of edges that have a place in their own file too: which of the two a
+    /// record speaks of is not known, nor whether what is copied from one to the other is on the
+    /// disk. What is remembered of their pieces does not count.
+    fn note_twofold(&self, state: &State, edges: Option<&Arc<File>>, changed: &mut Bitset) {
+        let Some(edges) = edges else { return };
+        for (index, place) in state.places.iter().enumerate() {
+            if matches!(place, Place::Absent | Place::Part | Place::Whole(_)) {
+                for (piece, _, _) in self.edges_of(edges, index as u32) {
+                    changed.set(piece);
+                }
+            }
+        }
+    }
+
     /// The spans of a file that the file of edges holds: piece, place there, span.
     fn edges_of(&self, edges: &File, file: u32) -> Vec<(u32, u64, Span)> {
         let pieces = self.files.shared_of(file);
@@ -250,6 +289,7 @@ impl Disk {
         if spans.is_empty() {
             return Ok(());
         }
+        self.stir();
         let part = self.make_part(state, file)?;
         for (_, at, span) in spans {
             copy(edges, at, &part, span.offset, u64::from(span.length))?;

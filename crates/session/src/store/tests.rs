@@ -3,6 +3,7 @@
 mod durable;
 #[cfg(target_os = "linux")]
 mod faults;
+mod keep;
 mod random;
 
 use std::path::Path;
@@ -11,7 +12,9 @@ use std::sync::mpsc::{Receiver, channel};
 
 use sha1::{Digest, Sha1};
 use toubkal_core::base::Bitset;
-use toubkal_core::engine::{Done, Found, JobId, LinkId, StoreError, StoreErrorKind, TorrentId};
+use toubkal_core::engine::{
+    Done, Found, JobId, LinkId, Opened, StoreError, StoreErrorKind, TorrentId,
+};
 use toubkal_wire::layout::{Block, Layout};
 
 use super::files::Parts;
@@ -77,12 +80,21 @@ impl Bench {
     }
 
     fn with(files: Arc<TorrentFiles>, content: Vec<u8>) -> Self {
+        Self::with_past(files, content, None, None)
+    }
+
+    fn with_past(
+        files: Arc<TorrentFiles>,
+        content: Vec<u8>,
+        left: Option<Left>,
+        ledger: Option<Arc<dyn Ledger>>,
+    ) -> Self {
         let (sender, replies) = channel();
         let store = Store::start(2, move |reply| {
             // The test may be over.
             _ = sender.send(reply);
         });
-        store.add(TORRENT, Arc::clone(&files));
+        store.add(TORRENT, Arc::clone(&files), left, ledger);
         Self { store, replies, pool: Pool::new(1 << 24), files, content, jobs: 0 }
     }
 
@@ -102,10 +114,14 @@ impl Bench {
     }
 
     fn try_open(&mut self, wanted: &[bool]) -> Result<(Vec<Found>, Bitset), StoreError> {
+        self.look(wanted).map(|opened| (opened.files, opened.worth))
+    }
+
+    fn look(&mut self, wanted: &[bool]) -> Result<Box<Opened>, StoreError> {
         let job = self.job();
         self.store.submit(Task::Open { job, torrent: TORRENT, wanted: wanted.into() });
         match self.answer()? {
-            Done::Opened(opened) => Ok((opened.files, opened.worth)),
+            Done::Opened(opened) => Ok(opened),
             other => panic!("{other:?}"),
         }
     }
@@ -531,7 +547,7 @@ fn many_files_are_worked_on_through_few_handles() {
     let dir = tempfile::tempdir().unwrap();
     let mut bench = Bench::new(dir.path(), 32_768, &[5_000; 200]);
     bench.store.handles = Arc::new(Handles::with_limit(3));
-    bench.store.add(TORRENT, Arc::clone(&bench.files));
+    bench.store.add(TORRENT, Arc::clone(&bench.files), None, None);
     bench.open();
     for piece in 0..bench.files.layout().pieces() {
         assert_eq!(bench.write_piece(piece), Ok(Done::Good));

@@ -38,6 +38,11 @@ pub fn content(number: usize, length: usize) -> Vec<u8> {
 
 /// The torrent of [`write_files`].
 pub fn torrent(name: &str, lengths: &[usize], piece: usize, tracker: Option<&str>) -> Metainfo {
+    Metainfo::parse(&torrent_file(name, lengths, piece, tracker)).unwrap()
+}
+
+/// The bytes of [`torrent`].
+pub fn torrent_file(name: &str, lengths: &[usize], piece: usize, tracker: Option<&str>) -> Vec<u8> {
     let mut all = Vec::new();
     let mut files = Vec::new();
     for (number, &length) in lengths.iter().enumerate() {
@@ -53,11 +58,10 @@ pub fn torrent(name: &str, lengths: &[usize], piece: usize, tracker: Option<&str
         ("pieces", Node::from(hashes)),
         ("files", Node::from(files)),
     ]);
-    let bytes = match tracker {
+    match tracker {
         Some(url) => encode(&Node::from([("announce", Node::from(url)), ("info", info)])),
         None => encode(&Node::from([("info", info)])),
-    };
-    Metainfo::parse(&bytes).unwrap()
+    }
 }
 
 /// Checks every byte.

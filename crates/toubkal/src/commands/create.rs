@@ -57,7 +57,7 @@ pub(crate) struct CreateArgs {
 }
 
 /// Reads a length of pieces. Only powers of two make sense, so `32k` is read as 32 KiB.
-fn parse_piece_length(text: &str) -> Result<u32, String> {
+pub(super) fn parse_piece_length(text: &str) -> Result<u32, String> {
     let good = |bytes: u64| {
         let length = u32::try_from(bytes).ok()?;
         let fits = length.is_power_of_two() && (16 << 10..=256 << 20).contains(&length);

@@ -14,6 +14,7 @@ use crate::report::{self, Report};
 use crate::select::{self, Select};
 use crate::signals::Interrupt;
 use crate::source::{self, Source};
+use crate::state::StateArgs;
 use crate::watch::{Job, Rules, Watch};
 use crate::{folder, network, text};
 
@@ -21,9 +22,11 @@ use crate::{folder, network, text};
 #[derive(Args, Debug)]
 #[command(
     long_about = "Download torrents, or go on with them.\n\n\
-        What is in the folder already is checked and kept; a file that is complete is never \
-        written to. Incomplete files end in .part. Ends with exit code 0 when everything selected \
-        is on disk and verified; run it again on a finished download and it says so.\n\n\
+        What is in the folder already is kept; a file that is complete is never written to. \
+        Incomplete files end in .part. What is verified is remembered in .toubkal/state.db in the \
+        folder; what is not remembered, or was changed since, is checked. Ends with \
+        exit code 0 when everything selected is on disk and verified; run it again on a finished \
+        download and it says so.\n\n\
         Ctrl-C stops cleanly and keeps what is there; a second one leaves at once.",
     after_help = "Examples:\n  \
         toubkal get debian.torrent\n  \
@@ -53,6 +56,11 @@ pub(crate) struct GetArgs {
     /// Give up after so long without any peer, with exit code 4; 0 waits for ever
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     patience: u64,
+    #[command(flatten)]
+    state: StateArgs,
+    /// Check everything that is there, whatever is remembered of it
+    #[arg(long)]
+    check: bool,
     /// Take over files of the right length that hold something else, and overwrite what is wrong
     #[arg(long)]
     adopt: bool,
@@ -80,10 +88,11 @@ fn get(args: &GetArgs) -> Result<Exit, Failure> {
     // Everything that can be wrong with what was asked for is said before anything is touched.
     let wishes = wishes(args)?;
     folder::check(&args.output)?;
+    let keep = args.state.of(&args.output)?;
     let peers = network::peers(&args.peers.peer)?;
     // Until here Ctrl-C ends the program as it ends any other.
     let interrupt = Interrupt::new();
-    let session = network::start(&args.peers, &args.rates)?;
+    let session = network::start(&args.peers, &args.rates, &keep)?;
     let mut report = Report::new(args.quiet, args.json);
     report.listening(&session)?;
     let rules = Rules {
@@ -98,6 +107,7 @@ fn get(args: &GetArgs) -> Result<Exit, Failure> {
         add.priorities = wish.wanted.as_ref().map(|wanted| priorities(wanted));
         add.sequential = args.sequential;
         add.adopt = args.adopt;
+        add.check = args.check;
         add.peers.clone_from(&peers);
         let name = text::cut(&wish.metainfo.name, 60);
         let torrent = session.add(Arc::clone(&wish.metainfo), add).map_err(|error| {

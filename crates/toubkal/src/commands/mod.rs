@@ -9,7 +9,9 @@ pub(crate) mod help;
 pub(crate) mod info;
 pub(crate) mod man;
 pub(crate) mod paths;
+pub(crate) mod replay;
 pub(crate) mod seed;
+pub(crate) mod sim;
 pub(crate) mod tracker;
 pub(crate) mod verify;
 
@@ -26,8 +28,10 @@ pub(crate) fn run(command: Option<Command>) -> Result<Exit, Failure> {
         Command::Info(args) => info::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Bencode(args) => bencode::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Tracker(args) => tracker::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Sim(args) => sim::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
         Command::Paths(args) => paths::run(&args),

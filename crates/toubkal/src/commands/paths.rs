@@ -15,7 +15,9 @@ pub(crate) struct PathsArgs {
 
 pub(crate) fn run(args: &PathsArgs) -> Result<Exit, Failure> {
     if args.json {
-        progress::print("{\"settings\":null,\"state\":null,\"peer_port\":6881}\n")?;
+        progress::print(
+            "{\"settings\":null,\"state\":\".toubkal/state.db\",\"peer_port\":6881}\n",
+        )?;
         return Ok(Exit::Done);
     }
     progress::print(
@@ -23,7 +25,8 @@ pub(crate) fn run(args: &PathsArgs) -> Result<Exit, Failure> {
 downloads  the folder given with -o, or the current one; incomplete files end in .part,
            what they share with files that are not selected is in .toubkal-*.part
 settings   none
-state      none: what is there is found by checking the downloads
+state      what is verified is remembered in .toubkal/state.db in the folder of the downloads;
+           --state chooses another file, --no-state remembers nothing
 peer port  6881, or any that is free; --listen chooses another, --no-listen opens none
 ",
     )?;

@@ -13,13 +13,15 @@ use crate::network;
 use crate::report::{self, Report};
 use crate::signals::Interrupt;
 use crate::source::{self, Source};
+use crate::state::StateArgs;
 use crate::watch::{Job, Rules, Watch};
 
 /// Share files that are there already
 #[derive(Args, Debug)]
 #[command(
     long_about = "Share files that are there already, until Ctrl-C or until --ratio is reached.\n\n\
-        Everything is checked first. When something is missing or wrong, it ends with exit code 1 \
+        What `toubkal get` remembers of the folder is believed, everything else is checked first. \
+        When something is missing or wrong, it ends with exit code 1 \
         and nothing is changed; `toubkal get` fetches what is missing.",
     after_help = "Examples:\n  \
         toubkal seed debian.torrent --data ~/Downloads\n  \
@@ -40,6 +42,11 @@ pub(crate) struct SeedArgs {
     peers: PeerArgs,
     #[command(flatten)]
     rates: RateArgs,
+    #[command(flatten)]
+    state: StateArgs,
+    /// Check everything first, whatever is remembered of it
+    #[arg(long)]
+    check: bool,
     /// Say only results and errors
     #[arg(short, long)]
     quiet: bool,
@@ -67,9 +74,10 @@ fn seed(args: &SeedArgs) -> Result<Exit, Failure> {
         return Err(super::get::v2_only(&args.torrent, "shared"));
     }
     check_data(&args.data)?;
+    let keep = args.state.found(&args.data)?;
     let peers = network::peers(&args.peers.peer)?;
     let interrupt = Interrupt::new();
-    let session = network::start(&args.peers, &args.rates)?;
+    let session = network::start(&args.peers, &args.rates, &keep)?;
     let mut report = Report::new(args.quiet, args.json);
     report.listening(&session)?;
     let rules = Rules { patience: None, seed: true, ratio: args.ratio, named_peers: peers.len() };
@@ -77,6 +85,7 @@ fn seed(args: &SeedArgs) -> Result<Exit, Failure> {
     // Nothing is wanted, so nothing is written: what is there is checked and shared.
     add.priorities = Some(vec![Priority::Skip; metainfo.file_count()]);
     add.peers = peers;
+    add.check = args.check;
     let selected = metainfo.total();
     let torrent = session.add(metainfo, add).map_err(|error| {
         Failure::new(Exit::Failed, format!("cannot share {}", args.torrent))

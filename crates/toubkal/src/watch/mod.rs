@@ -5,7 +5,7 @@ mod words;
 
 use std::time::{Duration, Instant};
 
-use toubkal_session::{Notice, Session, SessionEvent, State, TorrentId};
+use toubkal_session::{Notice, Session, SessionEvent, State, Status, StoreError, TorrentId};
 
 use crate::exit::{Exit, Failure};
 use crate::report::{self, Event, Report};
@@ -91,6 +91,10 @@ impl Watch<'_> {
                 SessionEvent::Tracker { torrent, url, message, failed } => {
                     self.tracker(torrent, &url, &message, failed)?;
                 }
+                SessionEvent::State { message } => {
+                    self.report.say(&message);
+                    self.report.event(&Event::State { message: &message })?;
+                }
                 SessionEvent::Crashed { message } => {
                     return Err(Failure::new(Exit::Failed, "the transfer stopped by itself")
                         .cause(message)
@@ -126,6 +130,7 @@ impl Watch<'_> {
                 );
                 self.report.notice(&job.hash, &sentence)
             }
+            Notice::Unrecorded { torrent, error } => self.unrecorded(*torrent, error),
             Notice::Completed { torrent, at_once } => self.completed(*torrent, *at_once),
             Notice::Failed { torrent, error } => {
                 let Some(index) = self.index(*torrent) else { return Ok(()) };
@@ -155,6 +160,13 @@ impl Watch<'_> {
         let job = &mut self.jobs[index];
         job.begun = Instant::now();
         job.look();
+        let Status { remembered, checked, have, pieces, .. } = job.status;
+        let torrent = &job.hash;
+        self.report.event(&Event::Checked { torrent, remembered, checked, have, pieces })?;
+        if let Some(sentence) = words::goes_on(job) {
+            self.report.say(&sentence);
+        }
+        let job = &mut self.jobs[index];
         if job.sharing || job.status.left == 0 {
             return Ok(());
         }
@@ -162,6 +174,18 @@ impl Watch<'_> {
             Ok(()) => Ok(()),
             Err(failure) => self.give_up(index, &failure),
         }
+    }
+
+    /// The download goes on; what it costs if the program were killed is for a person to know,
+    /// once.
+    fn unrecorded(&mut self, torrent: TorrentId, error: &StoreError) -> Result<(), Failure> {
+        let Some(index) = self.index(torrent) else { return Ok(()) };
+        let job = &mut self.jobs[index];
+        if job.exit.is_some() || !job.heard("state", "") {
+            return Ok(());
+        }
+        let sentence = words::unrecorded(job, error.kind);
+        self.report.notice(&job.hash, &sentence)
     }
 
     fn completed(&mut self, torrent: TorrentId, at_once: bool) -> Result<(), Failure> {

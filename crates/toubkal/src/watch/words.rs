@@ -33,6 +33,30 @@ pub(crate) fn already(name: &str, size: u64) -> String {
     format!("{}, {}, was complete already, verified", text::cut(name, NAME), units::size(size))
 }
 
+/// Where a download goes on, when something of it was there.
+pub(super) fn goes_on(job: &Job) -> Option<String> {
+    let status = &job.status;
+    if job.sharing || status.have == 0 || status.left == 0 {
+        return None;
+    }
+    let name = text::cut(&job.metainfo.name, NAME);
+    let there = format!("{name}: going on at {} %", percent_kept(job));
+    match (status.remembered, status.checked) {
+        (_, 0) => Some(there),
+        (0, _) => Some(format!("{there}, what was there is checked")),
+        (_, checked) => {
+            let pieces = text::count(u64::from(checked), "piece", "pieces");
+            Some(format!("{there}, {pieces} of it checked anew"))
+        }
+    }
+}
+
+/// What is held cannot be remembered.
+pub(super) fn unrecorded(job: &Job, kind: StoreErrorKind) -> String {
+    let name = text::cut(&job.metainfo.name, NAME);
+    format!("{name}: what is verified cannot be remembered ({kind}); it goes on all the same")
+}
+
 /// What an interrupted download leaves.
 pub(super) fn kept(job: &Job, alone: bool) -> String {
     let kept = match job.status.state {

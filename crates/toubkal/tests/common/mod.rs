@@ -173,8 +173,17 @@ const FILES: [(&str, usize); 5] = [
 impl Content {
     /// Makes the files in `DIR/data/things`, and the torrent with the program itself.
     pub fn new(announce: Option<&str>) -> Self {
+        Self::of("things", announce)
+    }
+
+    /// The same files in `DIR/data/NAME`.
+    pub fn named(name: &str) -> Self {
+        Self::of(name, None)
+    }
+
+    fn of(name: &str, announce: Option<&str>) -> Self {
         let dir = tempfile::tempdir().expect("there is a folder for temporary files");
-        let data = dir.path().join("data/things");
+        let data = dir.path().join("data").join(name);
         for (index, (path, length)) in FILES.iter().enumerate() {
             let path = data.join(path);
             std::fs::create_dir_all(path.parent().expect("it has one")).expect("it can be made");

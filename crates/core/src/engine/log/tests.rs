@@ -32,6 +32,7 @@ fn add(memory: Option<Memory>) -> Command {
         private: true,
         priorities: vec![Priority::Skip, Priority::Low, Priority::Normal, Priority::High],
         policy: Policy::default(),
+        paused: true,
         adopt: true,
         rates: Rates { down: None, up: Some(0) },
         memory,

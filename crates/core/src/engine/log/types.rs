@@ -151,6 +151,7 @@ fields!(AddTorrent {
     policy,
     adopt,
     rates,
+    paused,
     memory,
 });
 variants!(Policy { 0 RarestFirst, 1 Sequential, 2 Random, });

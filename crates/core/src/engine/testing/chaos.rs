@@ -116,6 +116,7 @@ impl World {
             policy: POLICIES[self.rng.index(POLICIES.len())],
             adopt: self.rng.one_in(2),
             rates: if self.rng.one_in(4) { any_rates(&mut self.rng) } else { Rates::default() },
+            paused: false,
             memory: any_memory(&mut self.rng, pieces),
         };
         if let Some(memory) = &add.memory {
@@ -371,6 +372,25 @@ impl World {
         }
     }
 
+    /// A peer asks for all blocks of a piece that is there, as real ones do; now and then it loses
+    /// its slot at once.
+    fn ask_for_a_piece(&mut self, link: LinkId) {
+        let torrent = self.links[&link].torrent.expect("it has pieces");
+        let known = &self.torrents[&torrent];
+        let there: Vec<u32> = known.verified.iter().copied().collect();
+        if there.is_empty() {
+            return;
+        }
+        let (layout, piece) = (known.layout.clone(), there[self.rng.index(there.len())]);
+        self.say(link, Message::Interested);
+        for index in 0..layout.blocks(piece) {
+            self.say(link, Message::Request(layout.block(piece, index)));
+        }
+        if self.rng.one_in(2) {
+            self.say(link, Message::NotInterested);
+        }
+    }
+
     /// A peer says something, sense or nonsense.
     fn speak(&mut self) {
         let Some(link) = self.any_link() else { return };
@@ -380,6 +400,9 @@ impl World {
         let pieces = self.pieces(link);
         let below = u64::from(pieces) + u64::from(self.rng.one_in(8));
         let piece = self.rng.below(below) as u32;
+        if pieces > 0 && self.rng.one_in(20) {
+            return self.ask_for_a_piece(link);
+        }
         let asked = self.links[&link].asked.clone();
         let message = match self.rng.below(40) {
             0 => Message::KeepAlive,

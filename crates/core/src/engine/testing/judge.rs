@@ -160,7 +160,15 @@ impl World {
         assert!(known.layout.contains(block) && known.verified.contains(&block.piece), "{block:?}");
         let link = self.open_link(id);
         assert_eq!(link.torrent, Some(torrent));
-        assert!(link.unchoked || link.granted.contains(&block.piece), "it is choked");
+        if !link.unchoked && !link.granted.contains(&block.piece) {
+            // BEP 6: what was asked for before the choke may still come. Of that, only the rest
+            // of the piece that was on its way then, and not without end.
+            assert!(link.reserved.fast() && link.served == Some(block.piece), "it is choked");
+            assert!(link.after_choke > 0, "too much after a choke");
+            link.after_choke -= 1;
+        } else if link.unchoked {
+            link.served = Some(block.piece);
+        }
         link.serving.push(block);
         assert!(link.serving.len() <= 32, "blocks on their way to one peer are bounded");
     }
@@ -171,7 +179,10 @@ impl World {
         let link = self.links.get_mut(&id).expect("looked up just now");
         let fast = link.reserved.fast();
         match *message {
-            Message::Choke => link.unchoked = false,
+            Message::Choke => {
+                link.unchoked = false;
+                link.after_choke = bounds::CHOKED_BLOCKS_MAX;
+            }
             Message::Unchoke => link.unchoked = true,
             Message::Have(piece) => assert!(known.verified.contains(&piece), "piece {piece}"),
             Message::HaveAll => {

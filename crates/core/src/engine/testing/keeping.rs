@@ -22,7 +22,9 @@ fn set(pieces: impl IntoIterator<Item = u32>) -> Bitset {
 
 /// A torrent of one file of which everything lies on the disk, and some is remembered.
 fn add(world: &mut World, memory: Option<Memory>, changed: &Bitset) -> TorrentId {
-    add_files(world, &[u64::from(PIECES * BLOCK_BYTES)], memory, changed)
+    let torrent = add_as(world, &[u64::from(PIECES * BLOCK_BYTES)], memory, false);
+    opened(world, changed);
+    torrent
 }
 
 fn add_files(
@@ -31,6 +33,12 @@ fn add_files(
     memory: Option<Memory>,
     changed: &Bitset,
 ) -> TorrentId {
+    let torrent = add_as(world, files, memory, false);
+    opened(world, changed);
+    torrent
+}
+
+fn add_as(world: &mut World, files: &[u64], memory: Option<Memory>, paused: bool) -> TorrentId {
     let ticket = world.torrents.len() as u64;
     let layout = Layout::new(BLOCK_BYTES, files.iter().map(|&length| (length, false)));
     let layout = Arc::new(layout.expect("a torrent"));
@@ -46,11 +54,10 @@ fn add_files(
         policy: Policy::default(),
         adopt: false,
         rates: Rates::default(),
+        paused,
         memory,
     }));
-    let new = world.torrents.keys().find(|id| !known.contains(id)).copied().expect("one more");
-    opened(world, changed);
-    new
+    world.torrents.keys().find(|id| !known.contains(id)).copied().expect("one more")
 }
 
 /// The folder was looked at: everything is there.
@@ -97,6 +104,22 @@ fn what_is_remembered_is_not_checked_again() {
     let torrent = add(&mut world, memory(0..30, false), &set([]));
     assert_eq!(checks(&mut world, &set([])), set(30..40));
     assert!(world.engine.have(torrent).is_some_and(Bitset::is_full));
+}
+
+#[test]
+fn a_paused_torrent_stands_as_it_is_remembered_until_it_is_started() {
+    let mut world = World::with(1, Config::default());
+    let torrent =
+        add_as(&mut world, &[u64::from(PIECES * BLOCK_BYTES)], memory(0..30, false), true);
+    assert_eq!(find(&world, |work| matches!(work, Work::Open(_))), None, "nothing is touched");
+    let status = world.engine.status(torrent).expect("it was added");
+    assert_eq!((status.state, status.have), (State::Stopped(None), 30));
+    assert_eq!(status.left, 10 * u64::from(BLOCK_BYTES));
+    world.tell(Command::Start(torrent));
+    opened(&mut world, &set([]));
+    assert_eq!(checks(&mut world, &set([])), set(30..40));
+    let status = world.engine.status(torrent).expect("it was added");
+    assert_eq!((status.remembered, status.checked), (30, 10));
 }
 
 #[test]

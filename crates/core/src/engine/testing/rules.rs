@@ -37,6 +37,7 @@ fn add(world: &mut World, ticket: u64, files: &[u64], mut priorities: Vec<Priori
         policy: Policy::default(),
         adopt: false,
         rates: Rates::default(),
+        paused: false,
         memory: None,
     }));
     let job = *world.jobs.keys().next().expect("the folder is looked at");
@@ -257,6 +258,7 @@ fn a_finished_file_is_not_taken_for_a_strangers_when_the_power_took_its_neighbou
             policy: Policy::default(),
             adopt: false,
             rates: Rates::default(),
+            paused: false,
             memory: None,
         }));
         let torrent = *world.torrents.keys().next().expect("one torrent");
@@ -279,4 +281,96 @@ fn a_finished_file_is_not_taken_for_a_strangers_when_the_power_took_its_neighbou
         assert_eq!(matches!(state, State::Stopped(Some(_))), fails, "{state:?}");
         assert_eq!(state == State::Downloading, !fails, "{state:?}");
     }
+}
+
+/// A world with one slot and one torrent of four pieces, all of it there.
+fn whole() -> (World, TorrentId) {
+    let config =
+        Config { peer_id: super::world::OURS, dials_max: 0, slots: 1, ..Config::default() };
+    let mut world = World::with(1, config);
+    let torrent = add(&mut world, 1, &[8 * u64::from(BLOCK_BYTES)], std::vec![]);
+    let source = seed(&mut world, torrent, 1);
+    loop {
+        let asked = take_asked(&mut world, source);
+        asked.into_iter().for_each(|block| world.give(source, block));
+        let Some((&job, work)) = world.jobs.first_key_value() else { break };
+        let done = world.right_answer(&work.clone());
+        world.answer(job, Ok(done));
+    }
+    world.end(source, CloseReason::ByPeer);
+    (world, torrent)
+}
+
+/// A peer that has nothing and wants everything.
+fn leecher(world: &mut World, torrent: TorrentId, number: u8) -> LinkId {
+    let link = world.open(None, SocketAddr::from(([10, 0, 0, number], 40_000)));
+    world.shake(link, torrent, [number; 20], Reserved::OURS);
+    world.say(link, Message::HaveNone);
+    world.say(link, Message::Interested);
+    link
+}
+
+fn block(piece: u32, index: u32) -> Block {
+    Block { piece, begin: index * BLOCK_BYTES, length: BLOCK_BYTES }
+}
+
+fn sent(world: &mut World, link: LinkId, block: Block) {
+    let serving = &mut world.links.get_mut(&link).expect("it is open").serving;
+    serving.retain(|&other| other != block);
+    world.tell_link(link, LinkEvent::Served { block, outcome: Served::Sent });
+}
+
+#[test]
+fn a_slot_of_a_peer_that_asks_for_nothing_is_lent() {
+    let (mut world, torrent) = whole();
+    let idle = leecher(&mut world, torrent, 2);
+    let waits = leecher(&mut world, torrent, 3);
+    assert!(world.links[&idle].unchoked && !world.links[&waits].unchoked);
+    world.pass(2 * SECOND);
+    assert!(world.links[&idle].unchoked && world.links[&waits].unchoked);
+    // It asks now: there is no slot to lend any more.
+    world.say(waits, Message::Request(block(0, 0)));
+    let late = leecher(&mut world, torrent, 4);
+    world.pass(2 * SECOND);
+    assert!(!world.links[&late].unchoked);
+    // It has got all that it asked for.
+    sent(&mut world, waits, block(0, 0));
+    assert!(world.links[&late].unchoked, "at once");
+}
+
+#[test]
+fn a_choke_lets_the_piece_that_is_being_given_end_and_no_other() {
+    let (mut world, torrent) = whole();
+    let peer = leecher(&mut world, torrent, 2);
+    for piece in 0..3 {
+        world.say(peer, Message::Request(block(piece, 0)));
+        world.say(peer, Message::Request(block(piece, 1)));
+    }
+    // Neither fast nor slow: two blocks at a time are on their way.
+    world.pass(SECOND / 5);
+    sent(&mut world, peer, block(0, 0));
+    let serving = |world: &World| world.links[&peer].serving.clone();
+    assert_eq!(serving(&world), [block(0, 1), block(1, 0)]);
+    world.say(peer, Message::NotInterested);
+    assert!(!world.links[&peer].unchoked);
+    let mut given = Vec::new();
+    while let Some(&block) = serving(&world).first() {
+        given.push(block);
+        sent(&mut world, peer, block);
+    }
+    assert_eq!(given, [block(0, 1), block(1, 0), block(1, 1)]);
+}
+
+#[test]
+fn the_next_address_is_tried_when_a_handshake_is_through() {
+    let config = Config { peer_id: super::world::OURS, dials_max: 1, ..Config::default() };
+    let mut world = World::with(1, config);
+    let torrent = add(&mut world, 1, &[5], std::vec![]);
+    let address = |number: u8| SocketAddr::from(([10, 0, 0, number], 6881));
+    world.tell(Event::Peers(torrent, PeerSource::Tracker, std::vec![address(1), address(2)]));
+    let (&dial, &(_, remote)) = world.dials.first_key_value().expect("one is tried");
+    let link = world.open(Some(dial), remote);
+    assert!(world.dials.is_empty());
+    world.shake(link, torrent, [1; 20], Reserved::OURS);
+    assert_eq!(world.dials.len(), 1, "no second has gone by");
 }

@@ -43,6 +43,10 @@ pub(super) struct Open {
     /// What the engine lets it do.
     pub(super) unchoked: bool,
     pub(super) granted: BTreeSet<u32>,
+    /// The piece of the last block that went on its way,
+    pub(super) served: Option<u32>,
+    /// and how many more of it may follow a choke.
+    pub(super) after_choke: usize,
     /// What it lets the engine do.
     pub(super) lets: bool,
     pub(super) allows: BTreeSet<u32>,
@@ -348,6 +352,8 @@ impl Open {
             serving: Vec::new(),
             unchoked: false,
             granted: BTreeSet::new(),
+            served: None,
+            after_choke: 0,
             lets: false,
             allows: BTreeSet::new(),
             has: BTreeSet::new(),

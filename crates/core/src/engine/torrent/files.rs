@@ -261,6 +261,7 @@ impl Torrent {
         let Phase::Checking(check) = &mut self.phase else { return };
         check.running -= 1;
         check.done += 1;
+        self.checked += 1;
         if let Some(doubted) = &mut check.doubted {
             doubted.wrong |= !good;
         }

@@ -43,6 +43,15 @@ impl Torrent {
         believed
     }
 
+    /// Until it is started, a torrent stands as it is remembered.
+    pub(in super::super) fn recollect(&mut self) {
+        if let Some(memory) = self.memory.as_ref().filter(|it| it.fits(self.layout.pieces())) {
+            self.have = memory.have.clone();
+            self.files.recount(&self.layout, &self.have);
+        }
+        self.recount();
+    }
+
     /// Whether what is believed must show first that it is right.
     pub(super) fn doubts(&self) -> bool {
         self.memory.as_ref().is_some_and(|memory| memory.doubt)
@@ -71,6 +80,9 @@ impl Torrent {
             if memory.doubt {
                 let unproven = believed.minus(sampled);
                 unproven.for_each(|piece| _ = self.unproven.pieces.set(piece));
+                self.remembered = self.unproven.pieces.ones();
+            } else {
+                self.remembered = believed.ones();
             }
         }
         self.durable.begin(synced, totals, cx.now);

@@ -63,6 +63,9 @@ pub(super) struct Torrent {
     unproven: Unproven,
     /// What earlier lives have transferred.
     before: Totals,
+    /// Pieces that were believed at the last start, and pieces that were checked since.
+    remembered: u32,
+    checked: u32,
     files: Files,
     /// Wanted pieces that are not verified, and their bytes.
     missing: u32,
@@ -144,6 +147,8 @@ impl Torrent {
             before: add.memory.as_ref().map_or(Totals::default(), |memory| memory.totals),
             memory: add.memory,
             known: false,
+            remembered: 0,
+            checked: 0,
             durable: Durable::new(layout.pieces()),
             unproven: Unproven::none(layout.pieces()),
             files,
@@ -189,6 +194,7 @@ impl Torrent {
         self.unproven = Unproven::none(self.layout.pieces());
         self.durable = Durable::new(self.layout.pieces());
         self.known = false;
+        (self.remembered, self.checked) = (0, 0);
         self.files.forget();
         let priorities = self.files.piece_priorities(&self.layout);
         self.picker = Picker::new(priorities, self.policy, self.rng.fork("picker"));
@@ -453,6 +459,9 @@ impl Torrent {
             dialing: self.dials.len() as u32,
             known: self.roster.len() as u32,
             rarest: self.picker.rarest(),
+            totals: self.totals(),
+            remembered: self.remembered,
+            checked: self.checked,
         }
     }
 

@@ -4,6 +4,7 @@
 //! tell the engine, carry out what it wants, send. Everything in a round is bounded, so nobody
 //! waits long; everything that waits between rounds is bounded by the credits of the engine.
 
+mod mind;
 mod routes;
 mod torrents;
 mod trackers;
@@ -13,15 +14,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, unbounded};
-use toubkal_core::base::{Machine, Outbox, Time};
-use toubkal_core::engine::{Action, Command, Engine, Event};
+use toubkal_core::base::{Outbox, Time};
+use toubkal_core::engine::{Action, Command, Event};
 
 use super::clock::Clock;
 use super::hand::Hand;
 use super::wake::{Inlet, Wake};
 use super::{News, Order};
+use crate::session::SessionEvent;
+use crate::state::State;
 use crate::store::{Reply, Store};
 use crate::tracker::TrackerReply;
+pub(crate) use mind::Mind;
 use torrents::Torrents;
 pub(crate) use trackers::Identity;
 use trackers::Trackers;
@@ -35,7 +39,7 @@ const FACTS: usize = 64;
 
 /// What the brain is made of.
 pub(crate) struct Parts {
-    pub(crate) engine: Engine,
+    pub(crate) engine: Mind,
     pub(crate) hand: Hand,
     pub(crate) store: Store,
     pub(crate) orders: Receiver<Order>,
@@ -43,13 +47,14 @@ pub(crate) struct Parts {
     pub(crate) wake: Arc<Wake>,
     pub(crate) news: Arc<News>,
     pub(crate) leave: Arc<AtomicBool>,
+    pub(crate) state: Option<Arc<State>>,
     pub(crate) identity: Identity,
 }
 
 /// The engine and everything that it moves.
 pub(crate) struct Brain {
     clock: Clock,
-    engine: Engine,
+    engine: Mind,
     hand: Hand,
     store: Store,
     torrents: Torrents,
@@ -58,6 +63,7 @@ pub(crate) struct Brain {
     wake: Arc<Wake>,
     news: Arc<News>,
     leave: Arc<AtomicBool>,
+    state: Option<Arc<State>>,
     trackers: Trackers,
     tracker_replies: Receiver<TrackerReply>,
     outbox: Outbox<Action>,
@@ -80,7 +86,8 @@ enum Ending {
 
 impl Brain {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { engine, hand, store, orders, replies, wake, news, leave, identity } = parts;
+        let Parts { engine, hand, store, orders, replies, wake, news, leave, state, identity } =
+            parts;
         // Bounded by the client, which has only so many questions under way.
         let (tell, tracker_replies) = unbounded();
         let trackers = Trackers::new(identity, Inlet::new(tell, Arc::clone(&wake)));
@@ -95,6 +102,7 @@ impl Brain {
             wake,
             news,
             leave,
+            state,
             trackers,
             tracker_replies,
             outbox: Outbox::new(),
@@ -108,10 +116,13 @@ impl Brain {
             self.wait();
             self.round();
         }
+        self.engine.end_log();
         // The sockets go first: peers need not wait for our disk.
-        let Self { hand, store, .. } = self;
+        let Self { hand, store, state, .. } = self;
         drop(hand);
         store.stop();
+        // What the store has given it last is written.
+        state.inspect(|state| state.stop());
     }
 
     fn round(&mut self) {
@@ -121,9 +132,7 @@ impl Brain {
         self.take_tracker_replies(now);
         self.hand.work(now);
         self.tell_engine(now);
-        if self.engine.deadline().is_some_and(|(due, _)| due <= now) {
-            self.engine.advance(now, &mut self.outbox);
-        }
+        self.engine.advance(now, &mut self.outbox);
         self.advance_announcers(now);
         self.carry_out(now);
         self.tell_engine(now);
@@ -132,6 +141,10 @@ impl Brain {
         // What the system took returns credits that the engine may use at once.
         self.tell_engine(now);
         self.submit_reads();
+        if let Err(error) = self.engine.keep_log() {
+            let message = format!("what happens is not recorded any more: {error}");
+            self.news.push(SessionEvent::State { message });
+        }
     }
 
     /// Sleeps until there is something to do.
@@ -157,7 +170,7 @@ impl Brain {
             Ending::No => None,
             Ending::Closing { until } | Ending::Telling { until } => Some(until),
         };
-        let engine = self.engine.deadline().map(|(due, _)| due);
+        let engine = self.engine.deadline();
         let others = self.hand.deadline().into_iter().chain(self.trackers.deadline()).chain(until);
         let due = engine.into_iter().chain(others).min()?;
         Some(self.clock.until(due))

@@ -1,7 +1,7 @@
 //! Who carries out what the engine wants.
 
 use toubkal_core::base::{Outbox, Time};
-use toubkal_core::engine::{Action, Done, Event, Notice};
+use toubkal_core::engine::{Action, Notice};
 use toubkal_core::tracker;
 
 use super::{Brain, Ending};
@@ -65,7 +65,9 @@ impl Brain {
                 self.store.submit(Task::Finish { job, torrent, file });
             }
             Action::Sync { job, torrent } => self.store.submit(Task::Sync { job, torrent }),
-            Action::Record { job, .. } => self.handle(now, Event::Job(job, Ok(Done::Ready))),
+            Action::Record { job, torrent, record } => {
+                self.store.submit(Task::Record { job, torrent, record });
+            }
             Action::Release { torrent } => {
                 self.store.submit(Task::Release { torrent });
                 self.forget_if_gone(torrent);

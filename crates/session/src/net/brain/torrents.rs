@@ -9,8 +9,9 @@ use toubkal_core::base::Time;
 use toubkal_core::engine::{AddTorrent, Command, Event, PeerSource, Policy, Priority, TorrentId};
 
 use super::Brain;
-use crate::net::{Order, Question};
-use crate::session::{Add, AddError, Metainfo};
+use crate::net::{Known, Order, Question};
+use crate::session::{Add, AddError, Metainfo, RESERVED};
+use crate::state::{Change, Key, State};
 use crate::store::TorrentFiles;
 
 /// What the session knows of its torrents beside the engine.
@@ -25,6 +26,9 @@ pub(super) struct Torrents {
 #[derive(Debug)]
 struct Held {
     info_hash: [u8; 20],
+    files: usize,
+    /// Its name in the database.
+    key: Option<Arc<Key>>,
 }
 
 #[derive(Debug)]
@@ -33,6 +37,7 @@ struct Pending {
     files: Arc<TorrentFiles>,
     tiers: Vec<Vec<String>>,
     peers: Vec<SocketAddr>,
+    known: Option<Box<Known>>,
     reply: Sender<Result<TorrentId, AddError>>,
 }
 
@@ -46,17 +51,23 @@ impl Torrents {
 impl Brain {
     pub(super) fn order(&mut self, now: Time, order: Order) {
         match order {
-            Order::Add { metainfo, add, reply } => {
-                if let Err(error) = self.add(now, &metainfo, *add, reply.clone()) {
+            Order::Add { metainfo, add, known, reply } => {
+                if let Err(error) = self.add(now, &metainfo, *add, known, reply.clone()) {
                     let _ = reply.send(Err(error));
                 }
             }
             Order::Command(Command::Remove(torrent)) => {
+                if let Some((state, key)) = self.remembered(torrent) {
+                    state.forget(key);
+                }
                 self.command(now, Command::Remove(torrent));
                 // A stopped one goes at once, and has no files to be released.
                 self.forget_if_gone(torrent);
             }
-            Order::Command(command) => self.command(now, command),
+            Order::Command(command) => {
+                self.note(&command);
+                self.command(now, command);
+            }
             Order::Peers(torrent, peers) => self.peers(now, torrent, peers),
             Order::Question(torrent, question) => self.answer(now, torrent, question),
             Order::Shutdown(patience) => self.shutdown(now, patience),
@@ -68,11 +79,15 @@ impl Brain {
         now: Time,
         metainfo: &Metainfo,
         add: Add,
+        mut known: Option<Box<Known>>,
         reply: Sender<Result<TorrentId, AddError>>,
     ) -> Result<(), AddError> {
         let info_hash = metainfo.info_hash_v1.ok_or(AddError::V2Only)?;
         if self.torrents.has(&info_hash) {
             return Err(AddError::Duplicate);
+        }
+        if metainfo.name.eq_ignore_ascii_case(RESERVED) {
+            return Err(AddError::Reserved);
         }
         let files = TorrentFiles::of(metainfo, add.dir).ok_or(AddError::V2Only)?;
         let layout = Arc::clone(files.layout());
@@ -85,7 +100,8 @@ impl Brain {
         let ticket = self.torrents.ticket;
         let tiers = add.trackers.unwrap_or_else(|| metainfo.trackers.clone());
         let (files, peers) = (Arc::new(files), add.peers);
-        let pending = Pending { info_hash, files, tiers, peers, reply };
+        let memory = known.as_mut().and_then(|known| known.memory.take());
+        let pending = Pending { info_hash, files, tiers, peers, known, reply };
         self.torrents.pending.insert(ticket, pending);
         let torrent = AddTorrent {
             ticket,
@@ -96,7 +112,8 @@ impl Brain {
             policy: if add.sequential { Policy::Sequential } else { Policy::RarestFirst },
             adopt: add.adopt,
             rates: add.rates,
-            memory: None,
+            paused: add.paused,
+            memory,
         };
         self.command(now, Command::Add(torrent));
         Ok(())
@@ -105,9 +122,17 @@ impl Brain {
     /// The engine has named a torrent.
     pub(super) fn added(&mut self, now: Time, ticket: u64, torrent: TorrentId) {
         let Some(pending) = self.torrents.pending.remove(&ticket) else { return };
-        let Pending { info_hash, files, tiers, peers, reply } = pending;
-        self.torrents.held.insert(torrent, Held { info_hash });
-        self.store.add(torrent, files);
+        let Pending { info_hash, files, tiers, peers, known, reply } = pending;
+        let (mut key, mut left, mut ledger) = (None, None, None);
+        if let (Some(state), Some(known)) = (&self.state, known) {
+            // Before its first record.
+            state.keep(&known.key, known.row, known.counted, known.stored);
+            ledger = Some(state.ledger(&known.key));
+            (key, left) = (Some(known.key), known.left);
+        }
+        let count = files.layout().files().len();
+        self.torrents.held.insert(torrent, Held { info_hash, files: count, key });
+        self.store.add(torrent, files, left, ledger);
         self.trackers.add(torrent, info_hash, &tiers);
         let _ = reply.send(Ok(torrent));
         self.peers(now, torrent, peers);
@@ -120,6 +145,38 @@ impl Brain {
             self.store.remove(torrent);
             self.trackers.forget(torrent);
         }
+    }
+
+    /// Has the database remember what the user wants of a torrent.
+    fn note(&self, command: &Command) {
+        let (torrent, change): (_, Change) = match *command {
+            Command::Start(torrent) => (torrent, Box::new(|row| row.paused = false)),
+            Command::Stop(torrent) => (torrent, Box::new(|row| row.paused = true)),
+            Command::Limit { torrent: Some(torrent), rates } => {
+                (torrent, Box::new(move |row| row.rates = rates))
+            }
+            Command::Sequential(torrent, sequential) => {
+                (torrent, Box::new(move |row| row.sequential = sequential))
+            }
+            Command::Prioritise(torrent, ref priorities) => {
+                let held = self.torrents.held.get(&torrent);
+                if held.is_none_or(|held| held.files != priorities.len()) {
+                    return;
+                }
+                let priorities = priorities.clone();
+                (torrent, Box::new(move |row| row.priorities = Some(priorities)))
+            }
+            _ => return,
+        };
+        if let Some((state, key)) = self.remembered(torrent) {
+            state.change(key, change);
+        }
+    }
+
+    /// The database, and the name of a torrent in it.
+    fn remembered(&self, torrent: TorrentId) -> Option<(&State, &Arc<Key>)> {
+        let key = self.torrents.held.get(&torrent)?.key.as_ref()?;
+        Some((self.state.as_deref()?, key))
     }
 
     fn peers(&mut self, now: Time, torrent: TorrentId, peers: Vec<SocketAddr>) {
