@@ -278,6 +278,8 @@ pub enum StoreErrorKind {
     TooLarge,
     /// Another process has the folder.
     Busy,
+    /// This process has too many files open; nothing was done, and nothing is lost.
+    Crowded,
     /// The system's error number.
     Other(i32),
 }
@@ -293,6 +295,7 @@ impl fmt::Display for StoreErrorKind {
             Self::Changed => f.write_str("it was changed by another program"),
             Self::TooLarge => f.write_str("the file system cannot hold a file of this length"),
             Self::Busy => f.write_str("another process is working on it"),
+            Self::Crowded => f.write_str("too many files are open"),
             Self::Other(number) => write!(f, "input/output error {number}"),
         }
     }

@@ -255,6 +255,7 @@ pub(super) fn special(error: &io::Error) -> StoreErrorKind {
         Errno::DQUOT | Errno::NOSPC => StoreErrorKind::Full,
         Errno::ROFS => StoreErrorKind::Denied,
         Errno::FBIG => StoreErrorKind::TooLarge,
+        Errno::MFILE | Errno::NFILE => StoreErrorKind::Crowded,
         Errno::NOTDIR | Errno::ISDIR => StoreErrorKind::Exists,
         // The folder was removed while we held it.
         Errno::STALE => StoreErrorKind::Missing,

@@ -183,6 +183,8 @@ pub(super) fn special(error: &io::Error) -> StoreErrorKind {
     match error.raw_os_error() {
         // ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION
         Some(32 | 33) => StoreErrorKind::Busy,
+        // ERROR_TOO_MANY_OPEN_FILES
+        Some(4) => StoreErrorKind::Crowded,
         // ERROR_HANDLE_DISK_FULL, ERROR_DISK_FULL
         Some(39 | 112) => StoreErrorKind::Full,
         // ERROR_NOT_READY, ERROR_BAD_NETPATH: the drive is gone

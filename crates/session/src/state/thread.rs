@@ -44,6 +44,8 @@ enum Write {
 
 /// A torrent that is worked on: enough to write its row anew.
 struct Held {
+    /// In which order they came: that of their rows.
+    number: u64,
     row: Row,
     /// What the database has counted of it.
     counted: Totals,
@@ -57,6 +59,8 @@ pub(super) struct Keeper {
     /// There was one: whoever takes it away does not want a session without.
     made: bool,
     held: HashMap<Arc<Key>, Held>,
+    /// How many there were.
+    count: u64,
     /// Rows that are to be written, and to be removed.
     unwritten: HashSet<Arc<Key>>,
     forgotten: HashSet<Arc<Key>>,
@@ -73,6 +77,7 @@ impl Keeper {
             database: None,
             made: false,
             held: HashMap::new(),
+            count: 0,
             unwritten: HashSet::new(),
             forgotten: HashSet::new(),
             partial: HashSet::new(),
@@ -117,7 +122,9 @@ impl Keeper {
                 if !stored {
                     self.unwritten.insert(Arc::clone(&key));
                 }
-                self.held.insert(key, Held { row: *row, counted: totals });
+                self.count += 1;
+                let number = self.held.get(&key).map_or(self.count, |held| held.number);
+                self.held.insert(key, Held { number, row: *row, counted: totals });
             }
             Order::Change { key, change } => {
                 if let Some(held) = self.held.get_mut(&key) {
@@ -316,6 +323,8 @@ impl Keeper {
         let Some(database) = &mut self.database else { return Err(StoreErrorKind::Missing) };
         let work = Work { held: &self.held, waiting: &self.waiting };
         let rows = self.unwritten.iter().filter_map(|key| Some((key, self.held.get(key)?)));
+        let mut rows: Vec<_> = rows.collect();
+        rows.sort_unstable_by_key(|(_, held)| held.number);
         let counted = (|| {
             let behavior = TransactionBehavior::Immediate;
             let db = database.connection.transaction_with_behavior(behavior)?;

@@ -179,7 +179,11 @@ impl Disk {
             synced.inspect_err(|_| rw::forget(&file))
         });
         synced.map_err(|kind| {
-            self.dirty().lost.insert(key, kind);
+            match kind {
+                // It was not even opened: the next sync is for it too.
+                StoreErrorKind::Crowded => _ = self.dirty().files.insert(key),
+                _ => _ = self.dirty().lost.insert(key, kind),
+            }
             name(key)(kind)
         })
     }
@@ -195,7 +199,10 @@ impl Disk {
             let sync = |folder: &PathBuf| self.patient(|| home.below(folder)?.sync());
             folders.iter().try_for_each(sync)
         };
-        synced().map_err(|kind| StoreError { kind, file: None })
+        synced().map_err(|kind| {
+            self.dirty().folders.append(&mut folders);
+            StoreError { kind, file: None }
+        })
     }
 
     /// When every wanted file has its final name there is nobody to keep out any more; when every

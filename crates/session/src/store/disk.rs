@@ -295,7 +295,7 @@ impl Disk {
         let mut result = open();
         for _ in 0..4 {
             match result {
-                Err(StoreErrorKind::Other(number)) if is_crowded(number) => self.handles.relieve(),
+                Err(StoreErrorKind::Crowded) => self.handles.relieve(),
                 _ => break,
             }
             result = open();
@@ -440,15 +440,4 @@ fn set_length(file: &File, length: u64) -> Result<()> {
         std::io::ErrorKind::InvalidInput => StoreErrorKind::TooLarge,
         _ => kind_of(&error),
     })
-}
-
-#[cfg(unix)]
-fn is_crowded(number: i32) -> bool {
-    use rustix::io::Errno;
-    [Errno::MFILE.raw_os_error(), Errno::NFILE.raw_os_error()].contains(&number)
-}
-
-#[cfg(not(unix))]
-fn is_crowded(number: i32) -> bool {
-    number == 4 // ERROR_TOO_MANY_OPEN_FILES
 }

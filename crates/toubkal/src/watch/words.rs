@@ -191,8 +191,8 @@ pub(super) fn store_failure(job: &Job, error: &StoreError) -> Failure {
         return in_the_way(failure, &place, file.map(|file| file.length));
     }
     let tip = match error.kind {
-        StoreErrorKind::Other(number) if is_want_of_files(number) => {
-            return failure.cause("too many files are open").tip(
+        StoreErrorKind::Crowded => {
+            return failure.cause(error.kind.to_string()).tip(
                 "raise the limit, as with `ulimit -n 1024`, and run the same command to go on",
             );
         }
@@ -234,19 +234,6 @@ fn in_the_way(failure: Failure, place: &Path, length: Option<u64>) -> Failure {
             .cause(StoreErrorKind::Exists.to_string())
             .tip("move it away, or choose another folder with -o"),
     }
-}
-
-/// Whether the system's error number says that no more files may be opened.
-#[cfg(unix)]
-fn is_want_of_files(number: i32) -> bool {
-    use rustix::io::Errno;
-    [Errno::MFILE, Errno::NFILE].iter().any(|errno| errno.raw_os_error() == number)
-}
-
-/// There is no such limit.
-#[cfg(not(unix))]
-fn is_want_of_files(_: i32) -> bool {
-    false
 }
 
 #[cfg(test)]

@@ -216,6 +216,7 @@ variants!(StoreErrorKind {
     6 TooLarge,
     7 Busy,
     8 Other(number),
+    9 Crowded,
 });
 variants!(Message {
     0 KeepAlive,

@@ -246,6 +246,24 @@ fn a_sync_that_fails_demotes_what_it_was_to_keep() {
 }
 
 #[test]
+fn a_sync_that_could_not_open_its_files_costs_nothing_and_is_made_again() {
+    let mut world = World::with(1, Config::default());
+    let torrent = add(&mut world, None, &set([]));
+    checks(&mut world, &set(3..40));
+    store_works(&mut world);
+    for _ in 0..3 {
+        world.pass(SYNC_TIME + Duration::from_secs(1));
+        let sync = find(&world, |work| matches!(work, Work::Sync(..))).expect("a sync");
+        let crowded = StoreError { kind: StoreErrorKind::Crowded, file: None };
+        world.answer(sync, Err(crowded));
+    }
+    assert_eq!(world.engine.status(torrent).expect("there").state, State::Downloading);
+    world.pass(SYNC_TIME + Duration::from_secs(1));
+    store_works(&mut world);
+    assert_eq!(last(&world).synced, set(0..3));
+}
+
+#[test]
 fn a_record_that_fails_is_told_and_made_again() {
     let mut world = World::with(1, Config::default());
     add(&mut world, None, &set([]));

@@ -160,6 +160,9 @@ impl Torrent {
         match (task, result) {
             (Task::Record, result) => self.recorded(cx, result.map(drop)),
             (Task::Sync, Ok(_)) => self.synced(cx),
+            (Task::Sync, Err(StoreError { kind: StoreErrorKind::Crowded, .. })) => {
+                self.unsynced(cx)
+            }
             (Task::Prove { piece }, Ok(done)) => self.proved(cx, piece, done == Done::Good),
             (Task::Open, Ok(Done::Opened(opened))) => self.opened(cx, *opened),
             (Task::Check { piece }, Ok(Done::Good)) => self.checked(cx, piece, true),
@@ -421,6 +424,10 @@ impl Torrent {
     /// Bytes that were verified cannot be read. While something is missing the whole folder is
     /// needed, and the torrent stops. A seed goes on with the other files, if there are others.
     pub(super) fn unreadable(&mut self, cx: &mut Cx<'_>, error: StoreError) {
+        if error.kind == StoreErrorKind::Crowded {
+            // It could not be looked at; that is nobody's fault, and passes.
+            return;
+        }
         let file = error.file.filter(|&file| (file as usize) < self.files.states.len());
         let (Some(file), 0) = (file, self.missing) else { return self.fail(cx, error) };
         let mut lost = Bitset::new(self.layout.pieces());

@@ -151,6 +151,12 @@ impl Torrent {
         self.sync_soon(cx);
     }
 
+    /// The sync was not made, and nothing is lost: it is tried again.
+    pub(super) fn unsynced(&mut self, cx: &mut Cx<'_>) {
+        self.durable.sync_ended(false);
+        self.sync_soon(cx);
+    }
+
     /// The record is made, or could not be. Then it is made again with the next ones.
     pub(super) fn recorded(&mut self, cx: &mut Cx<'_>, result: Result<(), StoreError>) {
         self.durable.record_ended(result.is_ok());

@@ -258,8 +258,9 @@ impl Torrent {
         if matches!(self.phase, Phase::Stopping { .. } | Phase::Stopped(_)) {
             return;
         }
-        // Room may come; a lost folder or a wrong permission needs a person.
-        self.retry_at = (error.kind == StoreErrorKind::Full).then(|| cx.now.after(FULL_REST));
+        // Room may come, of either kind; a lost folder or a wrong permission needs a person.
+        let passes = matches!(error.kind, StoreErrorKind::Full | StoreErrorKind::Crowded);
+        self.retry_at = passes.then(|| cx.now.after(FULL_REST));
         cx.notify(Notice::Failed { torrent: self.id, error });
         self.wind_down(cx, Some(error));
     }
