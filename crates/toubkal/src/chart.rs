@@ -96,8 +96,8 @@ impl Plot {
     fn bound(&self, out: &mut String, bound: Duration) {
         let (x, floor, top) = (self.x(bound.as_secs_f64()), Self::y(0.0), Self::y(1.0));
         put(out, &format!("<path class=\"bound\" d=\"M{x} {floor}V{top}\"/>"));
-        // On its left: the lines go up there, but not at the bottom right.
-        let (x, y) = (x - 6.0, floor - 10.0);
+        // Above the plot, where no line goes.
+        let (x, y) = (x + 4.0, top - 6.0);
         let words = format!("fluid bound {:.1} s", bound.as_secs_f64());
         put(out, &format!("<text x=\"{x}\" y=\"{y}\" text-anchor=\"end\">{words}</text>"));
     }
