@@ -171,7 +171,7 @@ impl Host {
         (self.down, self.dead) = (true, true);
         (self.torrent, self.terms, self.client, self.wake_at) = (None, None, None, None);
         (self.completed, self.told) = (None, self.notices.len());
-        self.uplink.turns.clear();
+        self.uplink.clear();
         self.payloads = Payloads::default();
         self.jobs.clear();
         self.facts = Fifo::default();

@@ -81,10 +81,45 @@ impl Outgoing {
     }
 }
 
-/// A host's line out: links take turns, item by item, as streams share a line.
+/// A host's line out: links take turns, item by item, as streams share a line. One that had
+/// nothing to send, and now has a few words, goes before those that send all the time (RFC 8290:
+/// that is how systems queue what they send).
 #[derive(Debug, Default)]
 pub(crate) struct Uplink {
-    /// Links with something to send, the next in turn first; each once, some gone already.
-    pub(crate) turns: VecDeque<LinkId>,
+    /// Links with words after a silence, in the order in which they spoke.
+    fresh: VecDeque<LinkId>,
+    /// Other links with something to send, the next in turn first. Each link is in one of both
+    /// once; some are gone already.
+    turns: VecDeque<LinkId>,
     pub(crate) busy: bool,
+}
+
+impl Uplink {
+    /// A link has something to send after it had nothing.
+    pub(crate) fn begin(&mut self, link: LinkId, words: bool) {
+        if words { &mut self.fresh } else { &mut self.turns }.push_back(link);
+    }
+
+    /// A link has more to send.
+    pub(crate) fn go_on(&mut self, link: LinkId) {
+        self.turns.push_back(link);
+    }
+
+    /// Whose turn it is.
+    pub(crate) fn next(&self) -> Option<LinkId> {
+        self.fresh.front().or_else(|| self.turns.front()).copied()
+    }
+
+    /// That turn is over.
+    pub(crate) fn pass(&mut self) {
+        if self.fresh.pop_front().is_none() {
+            self.turns.pop_front();
+        }
+    }
+
+    /// Nobody has anything to send.
+    pub(crate) fn clear(&mut self) {
+        self.fresh.clear();
+        self.turns.clear();
+    }
 }

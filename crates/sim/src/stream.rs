@@ -111,7 +111,8 @@ impl World {
         if std::mem::replace(&mut sim.queued, true) {
             return;
         }
-        machine.uplink.turns.push_back(link);
+        let words = sim.outgoing.next_size().is_some_and(|size| size <= SEGMENT_BYTES as u64);
+        machine.uplink.begin(link, words);
         if !std::mem::replace(&mut machine.uplink.busy, true) {
             self.at(self.now, Delivery::Line { host, sent: None });
         }
@@ -153,13 +154,13 @@ impl World {
     fn next_item(&mut self, host: usize, room: u64) -> Option<(LinkId, End, Item)> {
         let window = self.faults.window;
         let machine = &mut self.hosts[host];
-        while let Some(&link) = machine.uplink.turns.front() {
+        while let Some(link) = machine.uplink.next() {
             let Some(sim) = machine.links.get_mut(link) else {
-                machine.uplink.turns.pop_front();
+                machine.uplink.pass();
                 continue;
             };
             if window > 0 && sim.flying >= window {
-                machine.uplink.turns.pop_front();
+                machine.uplink.pass();
                 sim.full = true;
                 continue;
             }
@@ -167,7 +168,7 @@ impl World {
             if !first && sim.outgoing.next_size().is_some_and(|size| size > room) {
                 return None;
             }
-            machine.uplink.turns.pop_front();
+            machine.uplink.pass();
             let Some(item) = sim.outgoing.pop() else {
                 sim.queued = false;
                 continue;
@@ -176,7 +177,7 @@ impl World {
             sim.on_line = item.block();
             sim.queued = sim.outgoing.next_size().is_some();
             if sim.queued {
-                machine.uplink.turns.push_back(link);
+                machine.uplink.go_on(link);
             }
             return Some((link, sim.peer, item));
         }

@@ -161,7 +161,7 @@ impl Torrent {
             (Task::Record, result) => self.recorded(cx, result.map(drop)),
             (Task::Sync, Ok(_)) => self.synced(cx),
             (Task::Sync, Err(StoreError { kind: StoreErrorKind::Crowded, .. })) => {
-                self.unsynced(cx)
+                self.unsynced(cx);
             }
             (Task::Prove { piece }, Ok(done)) => self.proved(cx, piece, done == Done::Good),
             (Task::Open, Ok(Done::Opened(opened))) => self.opened(cx, *opened),
