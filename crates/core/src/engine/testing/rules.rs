@@ -22,7 +22,23 @@ fn world(files: &[u64], priorities: Vec<Priority>) -> (World, TorrentId) {
 }
 
 /// Adds a torrent of which nothing is there.
-fn add(world: &mut World, ticket: u64, files: &[u64], mut priorities: Vec<Priority>) -> TorrentId {
+fn add(world: &mut World, ticket: u64, files: &[u64], priorities: Vec<Priority>) -> TorrentId {
+    let (torrent, layout) = begin(world, ticket, files, priorities);
+    let job = *world.jobs.keys().next().expect("the folder is looked at");
+    let files = std::vec![Found::Absent; files.len()];
+    let worth = Bitset::new(layout.pieces());
+    let changed = Bitset::full(layout.pieces());
+    world.answer(job, Ok(Done::Opened(Opened { files, worth, changed }.into())));
+    torrent
+}
+
+/// Adds a torrent whose folder is to be looked at.
+fn begin(
+    world: &mut World,
+    ticket: u64,
+    files: &[u64],
+    mut priorities: Vec<Priority>,
+) -> (TorrentId, Arc<Layout>) {
     priorities.resize(files.len(), Priority::Normal);
     let layout = Layout::new(2 * BLOCK_BYTES, files.iter().map(|&length| (length, false)));
     let layout = Arc::new(layout.expect("a small torrent"));
@@ -40,13 +56,8 @@ fn add(world: &mut World, ticket: u64, files: &[u64], mut priorities: Vec<Priori
         paused: false,
         memory: None,
     }));
-    let job = *world.jobs.keys().next().expect("the folder is looked at");
-    let files = std::vec![Found::Absent; files.len()];
-    let worth = Bitset::new(layout.pieces());
-    let changed = Bitset::full(layout.pieces());
-    world.answer(job, Ok(Done::Opened(Opened { files, worth, changed }.into())));
     let new = world.torrents.keys().find(|torrent| !known.contains(torrent));
-    *new.expect("one torrent more")
+    (*new.expect("one torrent more"), layout)
 }
 
 /// A seed that lets us ask.
@@ -245,23 +256,7 @@ fn a_finished_file_is_not_taken_for_a_strangers_when_the_power_took_its_neighbou
     for (first, fails) in [(Found::Part, false), (Found::Whole, true)] {
         let config = Config { peer_id: super::world::OURS, dials_max: 0, ..Config::default() };
         let mut world = World::with(1, config);
-        let layout = Layout::new(2 * BLOCK_BYTES, [(781, false), (4409, false)]);
-        let layout = Arc::new(layout.expect("a small torrent"));
-        let priorities = std::vec![Priority::Normal; 2];
-        world.layouts.insert(1, (layout.clone(), priorities.clone()));
-        world.tell(Command::Add(AddTorrent {
-            ticket: 1,
-            info_hash: [7; 20],
-            layout,
-            private: false,
-            priorities,
-            policy: Policy::default(),
-            adopt: false,
-            rates: Rates::default(),
-            paused: false,
-            memory: None,
-        }));
-        let torrent = *world.torrents.keys().next().expect("one torrent");
+        let (torrent, _) = begin(&mut world, 1, &[781, 4409], std::vec![]);
         while let Some((&job, work)) = world.jobs.first_key_value() {
             let done = match work {
                 Work::Open(_) => Done::Opened(
