@@ -7,7 +7,7 @@ use core::ops::Range;
 
 use super::super::action::{Action, Notice, StoreError};
 use super::super::bounds::{CHECKS_MAX, SAMPLE, SYNC_TIME};
-use super::super::durable::{Due, Record, Totals};
+use super::super::durable::{Due, Memory, Record, Totals};
 use super::super::shared::{Cx, Task};
 use super::{Next, Phase, Torrent};
 use crate::base::Bitset;
@@ -34,18 +34,21 @@ impl Torrent {
     /// The pieces that are remembered, are there, and were left alone by others.
     pub(super) fn believed(&self, worth: &Bitset, changed: &Bitset) -> Bitset {
         let mut believed = Bitset::new(self.layout.pieces());
-        if let Some(memory) =
-            self.memory.as_ref().filter(|memory| memory.fits(self.layout.pieces()))
-        {
+        if let Some(memory) = self.fitting_memory() {
             let there = memory.have.both(worth).filter(|&piece| !changed.has(piece));
             there.for_each(|piece| _ = believed.set(piece));
         }
         believed
     }
 
+    /// What is remembered, if it is of a torrent with as many pieces.
+    fn fitting_memory(&self) -> Option<&Memory> {
+        self.memory.as_ref().filter(|memory| memory.fits(self.layout.pieces()))
+    }
+
     /// Until it is started, a torrent stands as it is remembered.
     pub(in super::super) fn recollect(&mut self) {
-        if let Some(memory) = self.memory.as_ref().filter(|it| it.fits(self.layout.pieces())) {
+        if let Some(memory) = self.fitting_memory() {
             self.have = memory.have.clone();
             self.files.recount(&self.layout, &self.have);
         }
