@@ -21,7 +21,8 @@ use crate::world::World;
 /// From the healing on, everybody has what there is after so long. A link that is half open ends
 /// after three minutes, an address that failed rests for ten minutes at the most, and slow lines
 /// and odd peers cost time; of 4,000 worlds the slowest took five minutes. But who cannot be
-/// connected to, and has failed three times at every address that it knows, waits for an hour.
+/// connected to, hears others, and has failed three times at all who have what it lacks, waits
+/// for an hour.
 pub const BOUND: Duration = Duration::from_secs(75 * 60);
 /// How long a world is watched that has nothing to do.
 const QUIET: Duration = Duration::from_secs(120);

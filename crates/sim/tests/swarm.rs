@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use toubkal_core::engine::{Notice, Policy, Priority, Rates, State};
-use toubkal_sim::{Manners, Setup, World};
+use toubkal_sim::{Manners, Mishap, Setup, World};
 use toubkal_wire::layout::Layout;
 
 const BLOCK: u64 = 16 * 1024;
@@ -61,6 +61,33 @@ fn twenty_nodes_share_a_thousand_blocks() {
     let last = leechers.iter().map(|&host| world.report(host).completed.unwrap()).max().unwrap();
     // One by one from the seed it would take 312 s; were every line full all the time, 16.4 s.
     assert!(last < secs(26), "{last:?}");
+}
+
+/// When a host that nobody can connect to has everything; its link is gone for so long.
+fn cut_off(number: u64, peers: usize, lasts: Duration) -> Duration {
+    let mut world = World::new(number, layout(100));
+    let others: Vec<usize> = (0..peers).map(|_| world.host(seed())).collect();
+    let hidden = world.host(Setup { hidden: true, ..leecher() });
+    for (from, to) in [(vec![hidden], others.clone()), (others, vec![hidden])] {
+        world.plan(Duration::ZERO, Mishap::Cut { from, to, lasts });
+    }
+    assert!(world.run(lasts + secs(3600)), "{number}: {:?}", world.report(hidden).status);
+    world.report(hidden).completed.unwrap()
+}
+
+#[test]
+fn a_link_that_was_gone_for_two_minutes_costs_no_more_than_that() {
+    let gone = secs(120);
+    for number in 0..10 {
+        // Every dial failed three times and more meanwhile, and nobody can call back.
+        let took = cut_off(number, 12, gone);
+        assert!(took < gone + secs(30), "seed {number}: {took:?}");
+        // One address only: it may have been tried just before.
+        let took = cut_off(number, 1, gone);
+        assert!(took < gone + secs(90), "seed {number}: {took:?}");
+    }
+    let took = cut_off(0, 12, secs(3600));
+    assert!(took < secs(3600 + 750), "{took:?}");
 }
 
 #[test]

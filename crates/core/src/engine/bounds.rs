@@ -91,6 +91,13 @@ pub const BACKOFF_MIN: Duration = Duration::from_secs(1);
 pub const BACKOFF_MAX: Duration = Duration::from_secs(600);
 /// Failed attempts at one address in an hour, those that the user named apart.
 pub const TRIES_AN_HOUR: u32 = 3;
+/// Those that say nothing of the peer, because nobody at all was heard meanwhile: after so many
+/// in an hour the address rests for [`BACKOFF_MAX`] each time.
+pub const DARK_TRIES: u32 = 12;
+/// Until then it rests no longer than this.
+pub const DARK_REST: Duration = Duration::from_secs(60);
+/// Without a way to anybody, a way is looked for this often.
+pub const PROBE_TIME: Duration = Duration::from_secs(4);
 /// A disk that was full is looked at again after this.
 pub const FULL_REST: Duration = Duration::from_secs(30);
 /// Between the first piece that is verified and the sync that brings it, and all others, to the

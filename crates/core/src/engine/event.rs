@@ -56,6 +56,20 @@ pub enum Event {
     Command(Box<Command>),
 }
 
+impl Event {
+    /// Whether it shows that there is a network: something came from another machine.
+    pub(super) fn is_heard(&self) -> bool {
+        match self {
+            Self::Link(_, event) => {
+                !matches!(event, LinkEvent::Served { .. } | LinkEvent::Closed(_))
+            }
+            Self::DialFailed(_, error) => *error == DialError::Refused,
+            Self::Peers(_, source, _) => *source == PeerSource::Tracker,
+            Self::Job(..) | Self::Command(_) => false,
+        }
+    }
+}
+
 /// What happened on a link. The order for one link: `Opened`, `Handshaken`, then any number of
 /// the others, `Closed` last, once, also after [`super::Action::Close`].
 #[derive(Debug)]

@@ -152,6 +152,16 @@ impl Engine {
         self.torrents.get(torrent).map(Torrent::have)
     }
 
+    /// Somebody is heard. When nobody was for a while, what failed meanwhile counts no more.
+    fn hear(&mut self, cx: &mut Turn<'_>) {
+        self.shared.heard = cx.now;
+        if core::mem::take(&mut self.shared.dark) {
+            for (_, torrent) in self.torrents.iter_mut() {
+                torrent.light(&mut cx.with(&mut self.shared));
+            }
+        }
+    }
+
     fn link_event(&mut self, cx: &mut Turn<'_>, id: LinkId, event: LinkEvent) {
         if let LinkEvent::Opened { dial, remote } = event {
             return self.opened(cx, id, dial, remote);
@@ -188,7 +198,7 @@ impl Engine {
 
     fn opened(&mut self, cx: &mut Turn<'_>, id: LinkId, dial: Option<DialId>, remote: SocketAddr) {
         let dialed = dial.and_then(|dial| {
-            let torrent = self.shared.dials.remove(&dial)?;
+            let (torrent, _) = self.shared.dials.remove(&dial)?;
             let address = self.torrents.get_mut(torrent)?.dialed(dial)?;
             Some((torrent, address))
         });
@@ -423,12 +433,16 @@ impl Machine for Engine {
 
     fn handle(&mut self, now: Time, event: Event, out: &mut Outbox<Action>) {
         let cx = &mut Turn { now, out };
+        if event.is_heard() {
+            self.hear(cx);
+        }
         match event {
             Event::Link(link, event) => self.link_event(cx, link, event),
             Event::DialFailed(dial, error) => {
-                let torrent = self.shared.dials.remove(&dial);
-                if let Some(torrent) = torrent.and_then(|id| self.torrents.get_mut(id)) {
-                    torrent.dial_failed(&mut cx.with(&mut self.shared), dial, error);
+                if let Some((id, began)) = self.shared.dials.remove(&dial)
+                    && let Some(torrent) = self.torrents.get_mut(id)
+                {
+                    torrent.dial_failed(&mut cx.with(&mut self.shared), dial, began, error);
                 }
             }
             Event::Job(job, result) => self.answered(cx, job, result),

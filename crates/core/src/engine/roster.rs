@@ -4,7 +4,9 @@ use alloc::collections::BTreeMap;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
-use super::bounds::{BACKOFF_MAX, BACKOFF_MIN, KNOWN_MAX, TRIES_AN_HOUR};
+use super::bounds::{
+    BACKOFF_MAX, BACKOFF_MIN, DARK_REST, DARK_TRIES, KNOWN_MAX, PROBE_TIME, TRIES_AN_HOUR,
+};
 use super::event::PeerSource;
 use crate::base::{Rng, Time};
 
@@ -25,6 +27,10 @@ struct Person {
     failures: u32,
     /// Failed attempts since `hour`.
     tries: u32,
+    /// Those since `hour` that say nothing of the peer: nobody at all was heard meanwhile.
+    dark: u32,
+    /// Of these, the ones since anybody was heard.
+    doubts: u32,
     hour: Time,
     /// Not to be tried before.
     rest_until: Time,
@@ -67,6 +73,8 @@ impl Roster {
             state: Standing::Idle,
             failures: 0,
             tries: 0,
+            dark: 0,
+            doubts: 0,
             hour: now,
             rest_until: Time::START,
             seed: false,
@@ -110,20 +118,65 @@ impl Roster {
 
     /// An attempt failed, or a link ended badly or at once.
     pub(super) fn failed(&mut self, remote: SocketAddr, now: Time) {
-        let Some(person) = self.people.get_mut(&remote) else { return };
+        let Some(person) = self.idle(remote, now) else { return };
+        person.tries += 1;
+        let wait = doubled(person.failures).min(BACKOFF_MAX);
+        person.failures = person.failures.saturating_add(1);
+        self.rest(remote, now, wait);
+    }
+
+    /// There was no way to the address: nothing was sent, so this is no attempt.
+    pub(super) fn no_way(&mut self, remote: SocketAddr, now: Time) {
+        let Some(person) = self.idle(remote, now) else { return };
+        let wait = doubled(person.failures).min(BACKOFF_MAX);
+        person.failures = person.failures.saturating_add(1);
+        self.rest(remote, now, wait);
+    }
+
+    /// An attempt failed while nobody at all was heard: it may be our own link that is down.
+    /// That says nothing of the peer, and it is asked again soon; `sent`: something left us.
+    pub(super) fn failed_in_the_dark(&mut self, remote: SocketAddr, now: Time, sent: bool) {
+        let Some(person) = self.idle(remote, now) else { return };
+        if !sent {
+            return self.rest(remote, now, PROBE_TIME);
+        }
+        let wait = doubled(person.failures.saturating_add(person.doubts)).min(DARK_REST);
+        person.doubts += 1;
+        person.dark += 1;
+        let wait = if person.dark < DARK_TRIES { wait } else { BACKOFF_MAX };
+        self.rest(remote, now, wait);
+    }
+
+    /// Somebody is heard again: who failed in the dark may be tried at once.
+    pub(super) fn light(&mut self, now: Time) {
+        for person in self.people.values_mut().filter(|person| person.doubts > 0) {
+            person.doubts = 0;
+            if person.dark < DARK_TRIES {
+                person.rest_until = now;
+            }
+        }
+    }
+
+    /// Nobody is busy with the address any more. `None`: it is never to be tried, or unknown.
+    fn idle(&mut self, remote: SocketAddr, now: Time) -> Option<&mut Person> {
+        let person = self.people.get_mut(&remote)?;
         if person.state == Standing::Never {
-            return;
+            return None;
         }
         person.state = Standing::Idle;
         if now.since(person.hour) >= HOUR {
-            (person.tries, person.hour) = (0, now);
+            (person.tries, person.dark, person.hour) = (0, 0, now);
         }
-        person.tries += 1;
-        // Doubled each time, with a quarter of chance, so that many do not come back at once.
-        let wait = (BACKOFF_MIN * (1 << person.failures.min(10))).min(BACKOFF_MAX);
+        Some(person)
+    }
+
+    /// Leaves an address in peace for so long and up to a quarter more, by chance, so that many
+    /// do not come back at once.
+    fn rest(&mut self, remote: SocketAddr, now: Time, wait: Duration) {
         let jitter = wait.mul_f64(0.25) * (self.rng.below(1000) as u32) / 1000;
-        person.failures = person.failures.saturating_add(1);
-        person.rest_until = now.after(wait + jitter);
+        if let Some(person) = self.people.get_mut(&remote) {
+            person.rest_until = now.after(wait + jitter);
+        }
     }
 
     /// A link ended that was of use; `rest`: how long to leave the peer in peace.
@@ -173,6 +226,8 @@ impl Roster {
         for person in self.people.values_mut() {
             person.failures = 0;
             person.tries = 0;
+            person.dark = 0;
+            person.doubts = 0;
             person.rest_until = Time::START;
         }
     }
@@ -202,6 +257,11 @@ impl Person {
         let spent = self.source != PeerSource::User && self.tries >= TRIES_AN_HOUR;
         if spent { self.rest_until.max(self.hour.after(HOUR)) } else { self.rest_until }
     }
+}
+
+/// The back-off after so many failures, without a limit.
+fn doubled(failures: u32) -> Duration {
+    BACKOFF_MIN * (1 << failures.min(10))
 }
 
 /// Whether anybody can listen there at all.
@@ -326,6 +386,61 @@ mod tests {
             }
         }
         assert_eq!(tries, 6);
+    }
+
+    /// How often an address is tried in the first hour, of which `failed` tells the roster.
+    fn tries(mut failed: impl FnMut(&mut Roster, SocketAddr, Time)) -> usize {
+        let (mut roster, peer) = (roster(), remote(1, 6881));
+        roster.hear(peer, PeerSource::Tracker, later(0));
+        let tried = (0..3600).filter(|&second| {
+            let due = roster.next(later(second), false, nobody).is_some();
+            if due {
+                roster.busy(peer);
+                failed(&mut roster, peer, later(second));
+            }
+            due
+        });
+        tried.count()
+    }
+
+    #[test]
+    fn without_a_way_an_address_is_tried_every_few_seconds_and_nothing_counts() {
+        let count = tries(|roster, peer, now| roster.failed_in_the_dark(peer, now, false));
+        assert!((700..=1000).contains(&count), "{count}");
+    }
+
+    #[test]
+    fn in_the_dark_an_address_is_tried_more_often_but_not_for_ever() {
+        let dark = tries(|roster, peer, now| roster.failed_in_the_dark(peer, now, true));
+        assert!((DARK_TRIES as usize..=18).contains(&dark), "{dark}");
+        // Not even when somebody is heard after every attempt: a tracker that names a victim.
+        let lit = tries(|roster, peer, now| {
+            roster.failed_in_the_dark(peer, now, true);
+            roster.light(now);
+        });
+        assert!((DARK_TRIES as usize..=18).contains(&lit), "{lit}");
+    }
+
+    #[test]
+    fn the_first_that_is_heard_after_the_dark_makes_all_due_and_costs_no_try() {
+        let mut roster = roster();
+        for number in 1..=20 {
+            roster.hear(remote(number, 6881), PeerSource::Tracker, later(0));
+            for second in 0..5 {
+                roster.failed_in_the_dark(remote(number, 6881), later(second), true);
+            }
+        }
+        assert_eq!(roster.next(later(5), false, nobody), None);
+        roster.light(later(6));
+        let mut order = std::iter::from_fn(|| {
+            let next = roster.next(later(6), false, nobody)?;
+            roster.busy(next);
+            roster.failed(next, later(6));
+            Some(next)
+        });
+        assert_eq!(order.by_ref().take(20).collect::<BTreeSet<_>>().len(), 20);
+        assert!(order.next().is_none());
+        assert_eq!(roster.next(later(9), false, nobody).map(|_| ()), Some(()));
     }
 
     #[test]

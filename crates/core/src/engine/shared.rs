@@ -67,7 +67,12 @@ pub(super) struct Shared {
     pub(super) storing: u64,
     /// Connections, handshaken or not.
     pub(super) links: u32,
-    pub(super) dials: BTreeMap<DialId, TorrentId>,
+    /// For which torrent, and since when.
+    pub(super) dials: BTreeMap<DialId, (TorrentId, Time)>,
+    /// When anybody was heard last: a peer, or a tracker.
+    pub(super) heard: Time,
+    /// Dials failed, and nobody was heard since they began.
+    pub(super) dark: bool,
     next_dial: u64,
     jobs: Slab<JobKind, Job>,
     banned: BTreeMap<IpAddr, Time>,
@@ -94,6 +99,8 @@ impl Shared {
             storing: 0,
             links: 0,
             dials: BTreeMap::new(),
+            heard: Time::START,
+            dark: false,
             next_dial: 0,
             jobs: Slab::new(),
             banned: BTreeMap::new(),
@@ -176,7 +183,7 @@ impl Cx<'_> {
     pub(super) fn dial(&mut self, torrent: TorrentId, remote: SocketAddr) -> DialId {
         let dial = DialId(self.shared.next_dial);
         self.shared.next_dial += 1;
-        self.shared.dials.insert(dial, torrent);
+        self.shared.dials.insert(dial, (torrent, self.now));
         self.out.push(Action::Dial { dial, torrent, remote });
         dial
     }

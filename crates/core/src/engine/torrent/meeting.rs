@@ -16,7 +16,7 @@ use super::super::limits::Way;
 use super::super::peer::Peer;
 use super::super::shared::Cx;
 use super::Torrent;
-use crate::base::Bitset;
+use crate::base::{Bitset, Time};
 
 /// After a link of use ended, its address rests this long.
 const REST: Duration = Duration::from_secs(5);
@@ -61,6 +61,12 @@ impl Torrent {
         }
     }
 
+    /// Somebody is heard again, after a time in which nobody was.
+    pub(in super::super) fn light(&mut self, cx: &mut Cx<'_>) {
+        self.roster.light(cx.now);
+        self.dial_more(cx);
+    }
+
     /// A dial came about; where did it go?
     pub(in super::super) fn dialed(&mut self, dial: DialId) -> Option<SocketAddr> {
         self.dials.remove(&dial)
@@ -70,12 +76,20 @@ impl Torrent {
         &mut self,
         cx: &mut Cx<'_>,
         dial: DialId,
+        began: Time,
         error: DialError,
     ) {
         let Some(remote) = self.dials.remove(&dial) else { return };
+        let dark = cx.shared.heard <= began;
         match error {
             DialError::Local => self.roster.left(remote, cx.now, REST),
-            _ => self.roster.failed(remote, cx.now),
+            DialError::TimedOut | DialError::Unreachable if dark => {
+                cx.shared.dark = true;
+                let sent = error == DialError::TimedOut;
+                self.roster.failed_in_the_dark(remote, cx.now, sent);
+            }
+            DialError::Unreachable => self.roster.no_way(remote, cx.now),
+            DialError::TimedOut | DialError::Refused => self.roster.failed(remote, cx.now),
         }
         self.dial_more(cx);
     }
