@@ -12,7 +12,7 @@ use toubkal_wire::metainfo::FILES_MAX;
 
 use super::{Meter, Progress, Queue, on_threads};
 use crate::paths::Stamp;
-use crate::store::{Sum, read_at, together};
+use crate::store::{Sum, ahead, read_at, together};
 
 /// Files that are kept open, of all threads.
 const OPEN_MAX: usize = 256;
@@ -276,11 +276,16 @@ impl<'a> Reader<'a> {
     }
 
     fn read(&mut self, block: Block, mut buffer: &mut [u8]) -> Result<(), CreateError> {
-        for span in self.layout.spans(block) {
+        let layout = self.layout;
+        for span in layout.spans(block) {
             let (now, rest) = buffer.split_at_mut(span.length as usize);
             buffer = rest;
             let source = &self.sources[span.file as usize];
             let file = self.file(span.file).map_err(unreadable(&source.at))?;
+            let rest = together::rest(layout, block, span);
+            if rest > 0 {
+                ahead(file, span.offset..span.offset + rest);
+            }
             let count = read_at(file, now, span.offset).map_err(unreadable(&source.at))?;
             if count < now.len() {
                 return Err(CreateError::Changed(source.at.clone()));

@@ -150,7 +150,7 @@ pub(super) fn check_all(
     mut each: impl FnMut(u32, Result2<bool>),
 ) {
     let verifier = disk.files.verifier();
-    let read = |block, bytes: &mut [u8]| Ok(disk.read(block, bytes)?.short.is_none());
+    let read = |block, bytes: &mut [u8]| Ok(disk.read_to_check(block, bytes)?.short.is_none());
     let (layout, start) = (disk.files.layout(), verifier.start());
     together::hash(layout, &start, pieces, buffer, read, count, |piece, end| {
         // Zeros that stand for bytes which are nowhere must not pass for them.

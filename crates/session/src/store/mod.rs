@@ -40,7 +40,7 @@ pub(crate) use inspect::Inspection;
 use keep::Kept;
 use lane::{Lane, Order};
 pub(crate) use left::{Ledger, Left, Mark, Marks, Then};
-pub(crate) use rw::read_at;
+pub(crate) use rw::{ahead, read_at};
 pub(crate) use verifier::Sum;
 pub use verifier::Verifier;
 

@@ -1,7 +1,7 @@
 //! Pieces that are read and hashed side by side: a part of each is read, then all parts are
 //! hashed at once, while they are in the cache.
 
-use toubkal_wire::layout::{Block, Layout};
+use toubkal_wire::layout::{Block, Layout, Span};
 
 use super::verifier::Sum;
 
@@ -68,6 +68,19 @@ pub(crate) fn hash<E>(
             end(piece, fate.map(|whole| whole.then_some(sum)));
         }
     }
+}
+
+/// How many bytes of the piece follow in a file, from the span that is about to be read on; 0
+/// if it is not the first of the piece in that file, or all that there is.
+pub(crate) fn rest(layout: &Layout, part: Block, span: Span) -> u64 {
+    if part.begin > 0 && span.offset > 0 {
+        return 0;
+    }
+    let (piece, file) = (part.piece, layout.files()[span.file as usize]);
+    let start = u64::from(piece) * u64::from(layout.piece_length());
+    let end = start + u64::from(layout.piece_size(piece));
+    let rest = end.min(file.offset + file.length) - (file.offset + span.offset);
+    if rest > u64::from(span.length) { rest } else { 0 }
 }
 
 #[cfg(test)]
