@@ -1,6 +1,7 @@
 //! Bytes a second of each kernel: whole pieces and leaves, in the cache and out of it.
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use toubkal_hash::{Algorithm, Hasher, Kernel, One, Two};
@@ -20,6 +21,8 @@ fn all<A: Algorithm>(c: &mut Criterion, name: &str, memory: &[u8]) {
 fn measure<A: Algorithm>(c: &mut Criterion, name: &str, memory: &[u8], length: usize, run: usize) {
     let mut group = c.benchmark_group(name);
     group.sample_size(15);
+    // A shared machine is quiet for a moment at best; the median is what counts.
+    group.warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1));
     group.throughput(Throughput::Bytes(run as u64));
     let mut out = vec![A::Digest::default(); run / length];
     let mut next = 0;

@@ -3,7 +3,7 @@
 //! `cargo run --release -p toubkal-session --example check_limit -- [THREADS] [PIECE KiB] FILE...`
 //!
 //! Reading takes parts of sixteen pieces in turn, as checking does, and forgets them. Hashing
-//! takes the same part again and again. Medians of 7 in turn, GB/s of all threads together.
+//! takes the same parts again and again. Medians of 7 in turn, GB/s of all threads together.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
