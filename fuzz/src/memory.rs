@@ -1,4 +1,5 @@
 //! How much memory a call takes: every thread counts what it allocates.
+#![allow(unsafe_code, reason = "an allocator is unsafe by its trait")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

@@ -20,7 +20,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "fmt", what: "is the code formatted?", run: format },
     Step { name: "tidy", what: "sizes, walls between modules, banned words", run: tidy },
     Step { name: "clippy", what: "lints, warnings are errors", run: clippy },
-    Step { name: "no-std", what: "do wire and core build without std?", run: no_std },
+    Step { name: "no-std", what: "do wire, core and hash build without std?", run: no_std },
     Step { name: "unit", what: "unit, virtual-time and integration tests", run: unit },
     Step { name: "doctest", what: "examples in the documentation", run: doctest },
     Step { name: "doc", what: "documentation, warnings are errors", run: doc },
@@ -52,7 +52,7 @@ fn clippy(_: &Options, log: &Log) -> Result<Done, String> {
     passed()
 }
 
-/// Checks a crate that brings its own panic handler and depends on wire and core. If anything
+/// Checks a crate that brings its own panic handler and depends on wire, core and hash. If anything
 /// among their dependencies needed std, there would be two panic handlers, which is an error.
 /// This proves it on any target, so that none has to be installed.
 fn no_std(_: &Options, log: &Log) -> Result<Done, String> {

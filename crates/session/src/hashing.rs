@@ -7,6 +7,9 @@ mod verify;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
+use toubkal_wire::layout::Layout;
+
+use crate::store::together;
 pub use create::{CreateError, CreateOptions, Created, Skipped, create};
 pub use verify::{Condition, FileReport, Report, VerifyError, verify};
 
@@ -28,8 +31,13 @@ struct Queue {
 }
 
 impl Queue {
-    fn new(pieces: u32, piece_length: u32) -> Self {
-        let share = (SHARE_BYTES / piece_length).max(1);
+    fn new(layout: &Layout, threads: usize) -> Self {
+        let pieces = layout.pieces();
+        // Enough for all lanes, as long as every thread has something to do.
+        let fair = pieces.div_ceil(u32::try_from(threads).unwrap_or(u32::MAX).max(1));
+        let lanes = together::lanes().min(fair);
+        let share = (SHARE_BYTES / layout.piece_length()).next_multiple_of(lanes.max(1)).max(lanes);
+        let share = share.max(1);
         Self { next: AtomicU32::new(0), pieces, share, stopped: AtomicBool::new(false) }
     }
 

@@ -1,20 +1,21 @@
 //! Torrents made of a file or a folder.
 
+use std::collections::VecDeque;
 use std::fs::{self, File};
-use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::{io, mem};
 
-use sha1::{Digest, Sha1};
 use toubkal_wire::build::{BuildError, NewFile, NewTorrent, piece_length_for};
 use toubkal_wire::layout::{Block, Layout};
 use toubkal_wire::metainfo::FILES_MAX;
 
 use super::{Meter, Progress, Queue, on_threads};
 use crate::paths::Stamp;
-use crate::store::read_at;
+use crate::store::{Sum, ahead, read_at, together};
 
-/// Bytes read at once.
-const READ_BYTES: u32 = 1024 * 1024;
+/// Files that are kept open, of all threads.
+const OPEN_MAX: usize = 256;
 
 /// What a new torrent says beside its content.
 #[derive(Clone, Debug, Default)]
@@ -206,16 +207,15 @@ fn hash(
     threads: usize,
     progress: Progress<'_>,
 ) -> Result<Vec<[u8; 20]>, CreateError> {
-    let queue = Queue::new(layout.pieces(), layout.piece_length());
+    let queue = Queue::new(layout, threads);
     let meter = Meter::new(layout.total(), progress);
     let work = || {
-        let mut reader = Reader { sources, layout, open: None, buffer: Vec::new() };
+        let mut reader = Reader::new(sources, layout, threads);
         let mut sums = Vec::new();
         while let Some(share) = queue.take() {
-            for piece in share {
-                sums.push((piece, reader.sum(piece).inspect_err(|_| queue.stop())?));
-                meter.add(layout.piece_size(piece).into());
-            }
+            reader
+                .sums(share, |bytes| meter.add(bytes), &mut sums)
+                .inspect_err(|_| queue.stop())?;
         }
         Ok::<_, CreateError>(sums)
     };
@@ -235,38 +235,77 @@ fn hash(
     Ok(hashes)
 }
 
-/// Reads pieces; the file that was read last stays open.
+/// Reads pieces, several at a time; the files that were read last stay open.
 struct Reader<'a> {
     sources: &'a [Source],
     layout: &'a Layout,
-    open: Option<(u32, File)>,
+    /// Those opened last at the end.
+    open: VecDeque<(u32, File)>,
+    open_max: usize,
     buffer: Vec<u8>,
 }
 
-impl Reader<'_> {
-    fn sum(&mut self, piece: u32) -> Result<[u8; 20], CreateError> {
-        let mut sum = Sha1::new();
-        let size = self.layout.piece_size(piece);
-        for begin in (0..size).step_by(READ_BYTES as usize) {
-            let block = Block { piece, begin, length: READ_BYTES.min(size - begin) };
-            for span in self.layout.spans(block) {
-                self.read(span.file, span.offset, span.length as usize)?;
-                sum.update(&self.buffer);
-            }
-        }
-        Ok(sum.finalize().into())
+impl<'a> Reader<'a> {
+    fn new(sources: &'a [Source], layout: &'a Layout, threads: usize) -> Self {
+        // A lane may be in a file of its own, and about to come to the next.
+        let open_max = (OPEN_MAX / threads.max(1)).clamp(2, 2 * together::lanes() as usize);
+        Self { sources, layout, open: VecDeque::new(), open_max, buffer: Vec::new() }
     }
 
-    fn read(&mut self, index: u32, offset: u64, length: usize) -> Result<(), CreateError> {
-        let source = &self.sources[index as usize];
-        let file = match self.open.take() {
-            Some((open, file)) if open == index => file,
-            _ => File::open(&source.at).map_err(unreadable(&source.at))?,
+    /// Hashes pieces, and tells of bytes that are done.
+    fn sums(
+        &mut self,
+        pieces: Range<u32>,
+        count: impl FnMut(u64),
+        sums: &mut Vec<(u32, [u8; 20])>,
+    ) -> Result<(), CreateError> {
+        let (layout, pieces) = (self.layout, pieces.collect::<Vec<u32>>());
+        let mut buffer = mem::take(&mut self.buffer);
+        let mut result = Ok(());
+        let read = |block, bytes: &mut [u8]| self.read(block, bytes).map(|()| true);
+        let end = |piece, end: Result<Option<Sum>, _>| match end {
+            Ok(Some(sum)) => sums.push((piece, sum.finalize())),
+            Ok(None) => unreachable!("what is missing is an error"),
+            // The first is told.
+            Err(error) if result.is_ok() => result = Err(error),
+            Err(_) => {}
         };
-        self.buffer.resize(length, 0);
-        let count = read_at(&file, &mut self.buffer, offset).map_err(unreadable(&source.at))?;
-        self.open = Some((index, file));
-        if count < length { Err(CreateError::Changed(source.at.clone())) } else { Ok(()) }
+        together::hash(layout, &Sum::sha1(), &pieces, &mut buffer, read, count, end);
+        self.buffer = buffer;
+        result
+    }
+
+    fn read(&mut self, block: Block, mut buffer: &mut [u8]) -> Result<(), CreateError> {
+        let layout = self.layout;
+        for span in layout.spans(block) {
+            let (now, rest) = buffer.split_at_mut(span.length as usize);
+            buffer = rest;
+            let source = &self.sources[span.file as usize];
+            let file = self.file(span.file).map_err(unreadable(&source.at))?;
+            let rest = together::rest(layout, block, span);
+            if rest > 0 {
+                ahead(file, span.offset..span.offset + rest);
+            }
+            let count = read_at(file, now, span.offset).map_err(unreadable(&source.at))?;
+            if count < now.len() {
+                return Err(CreateError::Changed(source.at.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, index: u32) -> io::Result<&File> {
+        let place = match self.open.iter().position(|&(open, _)| open == index) {
+            Some(place) => place,
+            None => {
+                if self.open.len() >= self.open_max {
+                    self.open.pop_front();
+                }
+                self.open.push_back((index, File::open(&self.sources[index as usize].at)?));
+                self.open.len() - 1
+            }
+        };
+        Ok(&self.open[place].1)
     }
 }
 

@@ -95,20 +95,18 @@ pub fn verify(
     let files = Arc::new(TorrentFiles::of(metainfo, dir).ok_or(VerifyError::VersionTwo)?);
     let inspection = Inspection::new(&files).map_err(VerifyError::Folder)?;
     let layout = files.layout();
-    let queue = Queue::new(layout.pieces(), layout.piece_length());
+    let queue = Queue::new(layout, threads);
     let meter = Meter::new(layout.total(), progress);
     let work = || {
         let (mut good, mut broken) = (Vec::new(), Vec::new());
         let mut scratch = Vec::new();
         while let Some(share) = queue.take() {
-            for piece in share {
-                match inspection.check(piece, &mut scratch) {
-                    Ok(true) => good.push(piece),
-                    Ok(false) => {}
-                    Err(error) => broken.push(error),
-                }
-                meter.add(layout.piece_size(piece).into());
-            }
+            let count = |bytes| meter.add(bytes);
+            inspection.check(share, &mut scratch, count, |piece, result| match result {
+                Ok(true) => good.push(piece),
+                Ok(false) => {}
+                Err(error) => broken.push(error),
+            });
         }
         (good, broken)
     };

@@ -12,7 +12,7 @@ use super::files::{TorrentFiles, part_name};
 use super::handles::{EDGES, Handles};
 use super::keep::Kept;
 use super::lock::Lock;
-use super::rw;
+use super::{rw, together};
 use crate::paths::{Folder, FolderId, Result, Stamp, kind_of, split};
 
 /// Bytes of a file for which space is set aside at once, when the first of them is written.
@@ -164,9 +164,19 @@ impl Disk {
 
     /// Reads a part of a piece into a buffer of that length. What is nowhere is zeros.
     pub(super) fn read(&self, block: Block, buffer: &mut [u8]) -> Result2<Got> {
+        self.read_by(block, buffer, false)
+    }
+
+    /// As [`read`](Self::read) for a hash of all of the piece: the system is told what follows,
+    /// and nobody asks whether a file was touched.
+    pub(super) fn read_to_check(&self, block: Block, buffer: &mut [u8]) -> Result2<Got> {
+        self.read_by(block, buffer, true)
+    }
+
+    fn read_by(&self, block: Block, buffer: &mut [u8], check: bool) -> Result2<Got> {
         let mut got = Got::default();
-        let mut rest = buffer;
-        for span in self.files.layout().spans(block) {
+        let (layout, mut rest) = (self.files.layout(), buffer);
+        for span in layout.spans(block) {
             let (bytes, behind) = rest.split_at_mut(span.length as usize);
             rest = behind;
             let (key, offset, stamp) = match self.source(block, span).map_err(fault(span.file))? {
@@ -182,13 +192,18 @@ impl Disk {
                 }
             };
             let file = self.handle(key).map_err(fault(span.file))?;
+            let follow = if check { together::rest(layout, block, span) } else { 0 };
+            if follow > 0 {
+                rw::ahead(&file, offset..offset + follow);
+            }
             let count = rw::read_at(&file, bytes, offset)
                 .map_err(|error| StoreError { kind: kind_of(&error), file: Some(span.file) })?;
             if count < bytes.len() {
                 bytes[count..].fill(0);
                 got.short.get_or_insert(span.file);
             }
-            if stamp.is_some() && file.metadata().ok().map(|now| Stamp::of(&now)) != stamp {
+            if !check && stamp.is_some() && file.metadata().ok().map(|now| Stamp::of(&now)) != stamp
+            {
                 got.touched.get_or_insert(span.file);
             }
         }

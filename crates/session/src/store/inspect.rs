@@ -1,5 +1,6 @@
 //! Looking at a torrent's files without touching them.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use toubkal_core::base::Bitset;
@@ -9,7 +10,7 @@ use super::disk::{Disk, Result2};
 use super::files::TorrentFiles;
 use super::handles::Handles;
 use super::keep::Kept;
-use super::lane::check;
+use super::lane::check_all;
 use crate::paths::{Entry, Folder, Result, split};
 
 /// A torrent's files, open to read alone. Nothing is made, written, renamed or locked; bytes
@@ -47,11 +48,19 @@ impl Inspection {
         }
     }
 
-    /// Whether a piece is right.
-    pub(crate) fn check(&self, piece: u32, scratch: &mut Vec<u8>) -> Result2<bool> {
-        if !self.worth.has(piece) {
-            return Ok(false);
-        }
-        check(&self.disk, piece, None, scratch)
+    /// Tells of each of these pieces whether it is right. `count` is told of bytes that are done.
+    pub(crate) fn check(
+        &self,
+        pieces: Range<u32>,
+        buffer: &mut Vec<u8>,
+        mut count: impl FnMut(u64),
+        mut each: impl FnMut(u32, Result2<bool>),
+    ) {
+        let (there, nowhere): (Vec<u32>, Vec<u32>) =
+            pieces.partition(|&piece| self.worth.has(piece));
+        let layout = self.disk.files.layout();
+        nowhere.iter().for_each(|&piece| count(layout.piece_size(piece).into()));
+        check_all(&self.disk, &there, buffer, count, &mut each);
+        nowhere.into_iter().for_each(|piece| each(piece, Ok(false)));
     }
 }

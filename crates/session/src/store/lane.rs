@@ -1,18 +1,18 @@
 //! The threads: a queue each, and what is done with what comes out of it.
 
-use std::iter;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use std::{iter, mem};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
-use toubkal_core::engine::{Done, StoreError, StoreErrorKind};
+use toubkal_core::engine::{Done, JobId, StoreError, StoreErrorKind};
 use toubkal_wire::layout::{BLOCK_BYTES, Block};
 
 use super::disk::{Disk, Result2, fault};
 use super::gather::Gather;
 use super::hot::Hot;
 use super::verifier::{Sum, block_sum};
-use super::{Answer, Buffer, Pool, Reply, Task};
+use super::{Answer, Buffer, Pool, Reply, Task, together};
 
 /// Bytes read at once when a piece is checked: 1 MiB, a whole number of blocks.
 const READ_BYTES: u32 = 1024 * 1024;
@@ -33,13 +33,15 @@ pub(super) struct Lane {
     answer: Answer,
     hot: Hot,
     gather: Gather,
+    /// Pieces to be read and checked from their beginning, together.
+    checks: Vec<(Arc<Disk>, JobId, u32)>,
     scratch: Vec<u8>,
 }
 
 impl Lane {
     pub(super) fn new(inbox: Receiver<Order>, answer: Answer) -> Self {
         let (hot, gather) = (Hot::default(), Gather::default());
-        Self { inbox, answer, hot, gather, scratch: Vec::new() }
+        Self { inbox, answer, hot, gather, checks: Vec::new(), scratch: Vec::new() }
     }
 
     /// Works until nobody can send any more. Whatever waits in the queue is done together.
@@ -52,11 +54,16 @@ impl Lane {
                     self.flush();
                 }
             }
+            self.prove();
             self.flush();
         }
     }
 
     fn obey(&mut self, order: Order) {
+        // What else comes may be of the same pieces, and comes after them.
+        if !matches!(order, Order::Task(_, Task::Verify { hashed: 0, .. })) {
+            self.prove();
+        }
         match order {
             Order::Task(disk, task) => self.carry_out(disk, task),
             Order::Leave(disk, _) => {
@@ -69,6 +76,11 @@ impl Lane {
 
     fn carry_out(&mut self, disk: Arc<Disk>, task: Task) {
         match task {
+            Task::Verify { job, piece, hashed: 0, .. } => {
+                self.settle(&disk, piece);
+                self.hot.forget(disk.torrent, piece);
+                self.checks.push((disk, job, piece));
+            }
             Task::Write { job, block, buffer, digest, .. } => {
                 assert_eq!(buffer.len(), block.length as usize, "a block is as long as it says");
                 if digest {
@@ -80,11 +92,7 @@ impl Lane {
                 self.settle(&disk, piece);
                 let sum = self.hot.take(disk.torrent, piece, hashed);
                 let result = check(&disk, piece, sum.map(|sum| (sum, hashed)), &mut self.scratch);
-                let result = result.and_then(|good| match good {
-                    true => Ok(Done::Good),
-                    false => digests(&disk, piece, &mut self.scratch).map(Done::Bad),
-                });
-                (self.answer)(Reply::Job { job, result, buffer: None });
+                self.judge(&disk, job, piece, result);
             }
             Task::Digest { job, piece, .. } => {
                 self.settle(&disk, piece);
@@ -93,6 +101,30 @@ impl Lane {
             }
             _ => unreachable!("lanes get what is of one piece"),
         }
+    }
+
+    /// Checks the pieces that wait for it.
+    fn prove(&mut self) {
+        let checks = mem::take(&mut self.checks);
+        for checks in checks.chunk_by(|(a, ..), (b, ..)| Arc::ptr_eq(a, b)) {
+            let disk = &checks[0].0;
+            let pieces: Vec<u32> = checks.iter().map(|&(_, _, piece)| piece).collect();
+            let mut results = Vec::with_capacity(pieces.len());
+            let each = |_, result| results.push(result);
+            check_all(disk, &pieces, &mut self.scratch, |_| (), each);
+            for (&(_, job, piece), result) in checks.iter().zip(results) {
+                self.judge(disk, job, piece, result);
+            }
+        }
+    }
+
+    /// Says of a piece that was checked how it is.
+    fn judge(&mut self, disk: &Disk, job: JobId, piece: u32, result: Result2<bool>) {
+        let result = result.and_then(|good| match good {
+            true => Ok(Done::Good),
+            false => digests(disk, piece, &mut self.scratch).map(Done::Bad),
+        });
+        (self.answer)(Reply::Job { job, result, buffer: None });
     }
 
     /// Writes what is about to be read.
@@ -106,6 +138,25 @@ impl Lane {
         // A hash of bytes that are not in the file would speak for them.
         self.gather.flush(&self.answer, |torrent, piece| self.hot.forget(torrent, piece));
     }
+}
+
+/// Tells of each of these pieces whether it is right; they are hashed side by side. `count` is
+/// told of bytes that are done.
+pub(super) fn check_all(
+    disk: &Disk,
+    pieces: &[u32],
+    buffer: &mut Vec<u8>,
+    count: impl FnMut(u64),
+    mut each: impl FnMut(u32, Result2<bool>),
+) {
+    let verifier = disk.files.verifier();
+    let read = |block, bytes: &mut [u8]| Ok(disk.read_to_check(block, bytes)?.short.is_none());
+    let (layout, start) = (disk.files.layout(), verifier.start());
+    together::hash(layout, &start, pieces, buffer, read, count, |piece, end| {
+        // Zeros that stand for bytes which are nowhere must not pass for them.
+        let accepts = |sum: Option<Sum>| sum.is_some_and(|sum| verifier.accepts(piece, sum));
+        each(piece, end.map(accepts));
+    });
 }
 
 /// Whether a piece is right; `sum` is the hash of its first bytes, and how many these are.

@@ -21,6 +21,7 @@ mod open;
 mod rw;
 #[cfg(test)]
 mod tests;
+pub(crate) mod together;
 mod verifier;
 
 use std::collections::HashMap;
@@ -39,7 +40,8 @@ pub(crate) use inspect::Inspection;
 use keep::Kept;
 use lane::{Lane, Order};
 pub(crate) use left::{Ledger, Left, Mark, Marks, Then};
-pub(crate) use rw::read_at;
+pub(crate) use rw::{ahead, read_at};
+pub(crate) use verifier::Sum;
 pub use verifier::Verifier;
 
 /// Bytes of buffers for reads that are kept to be used again; the engine bounds how many are out.

@@ -5,6 +5,7 @@ mod durable;
 mod faults;
 mod keep;
 mod random;
+mod together;
 
 use std::path::Path;
 use std::sync::Arc;
