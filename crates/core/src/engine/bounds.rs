@@ -83,6 +83,8 @@ pub const REJECT_REST: Duration = Duration::from_secs(1);
 pub const CHOKE_TIME: Duration = Duration::from_secs(10);
 /// A peer that has a slot is given this long to ask for something; then its slot is lent.
 pub const SLOT_GRACE: Duration = Duration::from_millis(500);
+/// First pieces are given to one peer at a time; while others wait, no longer than this.
+pub const TURN_TIME: Duration = Duration::from_secs(2);
 /// How long the optimistic slot stays with a peer.
 pub const OPTIMISTIC_TIME: Duration = Duration::from_secs(30);
 /// Back-off of an address after its first failure; doubled each time,

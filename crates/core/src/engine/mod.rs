@@ -3,7 +3,8 @@
 //! Where decisions are made:
 //! - `picker.rs` which piece to begin; `partial.rs` which block of the pieces that are begun;
 //!   `pipeline.rs` how many at once of whom; `torrent/asking.rs` puts them together.
-//! - `choker.rs` whom to upload to; `torrent/giving.rs` serves.
+//! - `choker.rs` whom to upload to; `turns.rs` who gets a first piece;
+//!   `torrent/giving.rs` serves.
 //! - `roster.rs` whom to connect to; `torrent/meeting.rs` meets and parts.
 //! - `blame.rs` who lied; `torrent/files.rs` verifies, and decides what is written and believed.
 //!
@@ -29,6 +30,7 @@ mod status;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod torrent;
+mod turns;
 
 pub use action::*;
 pub use durable::{Memory, Record, Totals};

@@ -82,6 +82,8 @@ pub(super) struct Peer {
     pub(super) giving: Option<u32>,
     /// How many may be: as many as keep its line busy.
     pub(super) serves: u32,
+    /// The last block took long.
+    pub(super) slow: bool,
     /// Pieces that it may ask for while choked.
     pub(super) granted: Vec<u32>,
     /// Pieces that we suggested and that it has not got yet.
@@ -143,6 +145,7 @@ impl Peer {
             serving: Vec::new(),
             giving: None,
             serves: SERVES_MIN,
+            slow: false,
             granted: Vec::new(),
             hinted: Vec::new(),
             unchoked_at: None,
@@ -240,11 +243,18 @@ impl Peer {
     /// queues below us delays everything else that we say, so there should be little of it; but
     /// a fast line must not wait for us.
     pub(super) fn serve_took(&mut self, time: Duration) {
+        self.slow = time > SERVE_SLOW;
         if time < SERVE_FAST {
             self.serves = SERVES_MAX.min(self.serves + 1);
         } else if time > SERVE_SLOW {
             self.serves = SERVES_MIN.max(self.serves - 1);
         }
+    }
+
+    /// Whether it is given blocks, and takes them so fast that others had better wait.
+    pub(super) fn holds_line(&self, now: Time) -> bool {
+        let stuck = |&(_, since): &(Block, Time)| now.since(since) > SERVE_SLOW;
+        self.is_served() && !self.slow && !self.serving.first().is_some_and(stuck)
     }
 
     /// Remembers a hint, within limits.

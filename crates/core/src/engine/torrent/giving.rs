@@ -18,7 +18,7 @@ use super::super::peer::Peer;
 use super::super::shared::Cx;
 use super::super::spread::Spread;
 use super::Torrent;
-use crate::base::Bitset;
+use crate::base::{Bitset, Time};
 
 impl Torrent {
     /// The peer asks for a block.
@@ -73,23 +73,53 @@ impl Torrent {
         }
     }
 
-    /// Serves what waits, as far as limits allow.
+    /// Serves what waits, as far as limits allow; first pieces in turn.
     pub(super) fn serve(&mut self, cx: &mut Cx<'_>, link: LinkId) {
-        let Some(peer) = self.peers.get_mut(&link) else { return };
-        while (peer.serving.len() as u32) < peer.serves
-            && let Some(&block) = peer.queue.front()
-        {
+        self.serve_peer(cx, link);
+        self.pass_turns(cx);
+    }
+
+    /// Who waits longest for its first piece gets it, if it can have the line.
+    pub(super) fn pass_turns(&mut self, cx: &mut Cx<'_>) {
+        // Each may have lost its reason to wait, and its turn ends at once.
+        for _ in 0..self.peers.len() {
+            let peers = &self.peers;
+            let hold = |link| peers.get(&link).is_some_and(|peer| peer.holds_line(cx.now));
+            let Some(next) = self.turns.next(cx.now, hold) else { return };
+            self.serve_peer(cx, next);
+        }
+    }
+
+    fn serve_peer(&mut self, cx: &mut Cx<'_>, link: LinkId) {
+        while let Some(peer) = self.peers.get(&link) {
+            if !peer.is_served() || !peer.has.is_empty() {
+                self.turns.leave(link);
+            }
+            let full = peer.serving.len() as u32 >= peer.serves;
+            let Some(&block) = peer.queue.front().filter(|_| !full) else { return };
             if self.unproven.has(block.piece) {
                 return self.prove(cx, block.piece);
+            }
+            if !self.has_turn(cx.now, link, block) {
+                return;
             }
             if !cx.take(Way::Up, block.length, &mut self.limits) {
                 return;
             }
+            let Some(peer) = self.peers.get_mut(&link) else { return };
             peer.queue.pop_front();
             peer.serving.push((block, cx.now));
             peer.giving = Some(block.piece);
             cx.push(Action::Serve { link, torrent: self.id, block });
         }
+    }
+
+    /// Whether the peer may be given this block now, as far as others are concerned.
+    fn has_turn(&mut self, now: Time, link: LinkId, block: Block) -> bool {
+        let peers = &self.peers;
+        let Some(peer) = peers.get(&link).filter(|peer| peer.has.is_empty()) else { return true };
+        let hold = |link| peers.get(&link).is_some_and(|peer| peer.holds_line(now));
+        self.turns.may(link, peer.giving != Some(block.piece), now, hold)
     }
 
     pub(super) fn serve_all(&mut self, cx: &mut Cx<'_>) {

@@ -197,6 +197,7 @@ impl Torrent {
         self.give_up_requests(cx, link);
         let Some(peer) = self.peers.remove(&link) else { return };
         self.picker.leave(&peer.has);
+        self.turns.leave(link);
         if let Some(spread) = &mut self.spread {
             peer.hinted.iter().for_each(|&piece| spread.regain(piece));
         }

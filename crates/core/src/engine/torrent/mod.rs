@@ -37,6 +37,7 @@ use super::roster::Roster;
 use super::shared::{Cx, Task};
 use super::spread::Spread;
 use super::status::{PeerStatus, State, Status};
+use super::turns::Turns;
 use crate::base::{Bitset, Rng, Time};
 
 /// A torrent and everything that is known of its swarm.
@@ -79,6 +80,7 @@ pub(super) struct Torrent {
     partials: Partials,
     blame: Blame,
     spread: Option<Spread>,
+    turns: Turns,
     limits: Limits,
     /// Some peer may have something to ask for that it had not before.
     wake: bool,
@@ -161,6 +163,7 @@ impl Torrent {
             partials: Partials::default(),
             blame: Blame::default(),
             spread: None,
+            turns: Turns::default(),
             limits: Limits::new(add.rates, now),
             wake: false,
             peers: BTreeMap::new(),
@@ -353,6 +356,7 @@ impl Torrent {
             self.rechoke(cx);
         }
         self.fill_slots(cx);
+        self.pass_turns(cx);
         self.dial_more(cx);
         self.wake = true;
     }
