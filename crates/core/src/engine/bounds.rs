@@ -21,9 +21,9 @@ pub const SERVES_MAX: u32 = 32;
 /// Bytes of blocks received and not written yet, of all torrents: above, no request is sent.
 pub const STORING_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Pieces that are checked at once.
-pub const CHECKS_MAX: u32 = 16;
+pub const CHECKS_MAX: u32 = 64;
 /// Bytes of pieces that are checked at once, above one piece.
-pub const CHECK_BYTES_MAX: u64 = 64 * 1024 * 1024;
+pub const CHECK_BYTES_MAX: u64 = 512 * 1024 * 1024;
 /// Files that are given their names at once.
 pub const FINISHES_MAX: u32 = 64;
 /// Addresses that are known of one torrent.

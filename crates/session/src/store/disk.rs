@@ -1,6 +1,6 @@
 //! One torrent on the disk: where each file stands, and how its bytes are reached.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -32,7 +32,12 @@ pub(super) struct Disk {
     pub(super) kept: Kept,
     /// Windows of files for which space is set aside.
     reserved: Mutex<HashSet<(u32, u64)>>,
+    /// Pieces that were found right though their files were touched, and how these looked then.
+    proven: Mutex<HashMap<u32, Looks>>,
 }
+
+/// How the complete files of a piece look.
+type Looks = Vec<(u32, Stamp)>;
 
 /// What is where. Nothing is known before the first `Open`, and after `Release`.
 #[derive(Debug, Default)]
@@ -138,6 +143,7 @@ impl Disk {
             dirty: Mutex::default(),
             kept,
             reserved: Mutex::default(),
+            proven: Mutex::default(),
         }
     }
 
@@ -160,6 +166,7 @@ impl Disk {
         state.lock = None;
         self.handles.close_all(self.torrent);
         self.reserved.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.proven().clear();
     }
 
     /// Reads a part of a piece into a buffer of that length. What is nowhere is zeros.
@@ -208,6 +215,46 @@ impl Disk {
             }
         }
         Ok(got)
+    }
+
+    /// Whether a piece with touched files is right, by `check`; asked once for each way that the
+    /// files look. Somebody may just have set their times.
+    pub(super) fn is_still_right(
+        &self,
+        piece: u32,
+        check: impl FnOnce() -> Result2<bool>,
+    ) -> Result2<bool> {
+        // As they look before the check: what is written meanwhile changes that.
+        let looks = self.looks(piece)?;
+        if self.proven().get(&piece) == Some(&looks) {
+            return Ok(true);
+        }
+        let right = check()?;
+        if right {
+            self.proven().insert(piece, looks);
+        }
+        Ok(right)
+    }
+
+    fn proven(&self) -> MutexGuard<'_, HashMap<u32, Looks>> {
+        self.proven.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn looks(&self, piece: u32) -> Result2<Looks> {
+        let layout = self.files.layout();
+        let whole = Block { piece, begin: 0, length: layout.piece_size(piece) };
+        let mut looks = Looks::new();
+        for span in layout.spans(whole) {
+            let look = || {
+                let Source::File { key, stamp: Some(_), .. } = self.source(whole, span)? else {
+                    return Ok(None);
+                };
+                let now = self.handle(key)?.metadata().map_err(|error| kind_of(&error))?;
+                Ok(Some((key, Stamp::of(&now))))
+            };
+            looks.extend(look().map_err(fault(span.file))?);
+        }
+        Ok(looks)
     }
 
     fn source(&self, block: Block, span: Span) -> Result<Source> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{iter, mem};
 
-use crossbeam_channel::{Receiver, Sender, TryRecvError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use toubkal_core::engine::{Done, JobId, StoreError, StoreErrorKind};
 use toubkal_wire::layout::{BLOCK_BYTES, Block};
 
@@ -27,71 +27,122 @@ pub(super) enum Order {
     Close(Arc<Disk>, Receiver<()>),
 }
 
+/// How long blocks wait for neighbours, when many come; they are written with fewer calls then.
+const FLUSH_TIME: Duration = Duration::from_millis(2);
+/// How long a piece waits for others, when many come; they are hashed side by side then.
+const PROVE_TIME: Duration = Duration::from_millis(20);
+
 /// The thread for blocks: all jobs of some of the pieces.
 pub(super) struct Lane {
     inbox: Receiver<Order>,
     answer: Answer,
+    flow: Flow,
     hot: Hot,
     gather: Gather,
-    /// Pieces to be read and checked from their beginning, together.
+    /// Since when blocks wait to be written.
+    gathering: Option<Instant>,
+    /// Pieces to be read and checked from their beginning, together,
     checks: Vec<(Arc<Disk>, JobId, u32)>,
+    /// and since when they wait.
+    checking: Option<Instant>,
     scratch: Vec<u8>,
 }
 
 impl Lane {
     pub(super) fn new(inbox: Receiver<Order>, answer: Answer) -> Self {
-        let (hot, gather) = (Hot::default(), Gather::default());
-        Self { inbox, answer, hot, gather, checks: Vec::new(), scratch: Vec::new() }
+        Self {
+            inbox,
+            answer,
+            flow: Flow::new(Instant::now()),
+            hot: Hot::default(),
+            gather: Gather::default(),
+            gathering: None,
+            checks: Vec::new(),
+            checking: None,
+            scratch: Vec::new(),
+        }
     }
 
-    /// Works until nobody can send any more. Whatever waits in the queue is done together.
+    /// Works until nobody can send any more. Whatever waits in the queue is done together; and
+    /// while much comes, it is put off for a moment, to be done together with more.
     pub(super) fn run(mut self) {
-        while let Ok(order) = self.inbox.recv() {
-            self.obey(order);
-            while let Ok(order) = self.inbox.try_recv() {
-                self.obey(order);
-                if self.gather.is_full() {
-                    self.flush();
-                }
+        loop {
+            let order = match self.due() {
+                Some(due) => self.inbox.recv_deadline(due),
+                None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            let ended = matches!(order, Err(RecvTimeoutError::Disconnected));
+            let now = Instant::now();
+            self.flow.turn(now);
+            let mut order = order.ok();
+            while let Some(next) = order {
+                self.obey(now, next);
+                order = self.inbox.try_recv().ok();
             }
-            self.prove();
-            self.flush();
+            let all = ended || !self.flow.is_fast();
+            let due = |since: Option<Instant>, time| {
+                since.is_some_and(|since| all || now.saturating_duration_since(since) >= time)
+            };
+            if due(self.gathering, FLUSH_TIME) {
+                self.flush();
+            }
+            if due(self.checking, PROVE_TIME) {
+                self.prove();
+            }
+            if ended {
+                return;
+            }
         }
     }
 
-    fn obey(&mut self, order: Order) {
-        // What else comes may be of the same pieces, and comes after them.
-        if !matches!(order, Order::Task(_, Task::Verify { hashed: 0, .. })) {
-            self.prove();
-        }
+    /// When what waits is to be done at the latest.
+    fn due(&self) -> Option<Instant> {
+        let flush = self.gathering.map(|since| since + FLUSH_TIME);
+        let prove = self.checking.map(|since| since + PROVE_TIME);
+        flush.into_iter().chain(prove).min()
+    }
+
+    fn obey(&mut self, now: Instant, order: Order) {
         match order {
-            Order::Task(disk, task) => self.carry_out(disk, task),
+            Order::Task(disk, task) => self.carry_out(now, disk, task),
             Order::Leave(disk, _) => {
                 self.flush();
+                self.prove();
                 self.hot.forget_all(disk.torrent);
             }
             Order::Close(..) => unreachable!("closing is a chore"),
         }
     }
 
-    fn carry_out(&mut self, disk: Arc<Disk>, task: Task) {
+    fn carry_out(&mut self, now: Instant, disk: Arc<Disk>, task: Task) {
         match task {
-            Task::Verify { job, piece, hashed: 0, .. } => {
-                self.settle(&disk, piece);
-                self.hot.forget(disk.torrent, piece);
-                self.checks.push((disk, job, piece));
-            }
             Task::Write { job, block, buffer, digest, .. } => {
                 assert_eq!(buffer.len(), block.length as usize, "a block is as long as it says");
-                if digest {
+                self.settle_check(&disk, block.piece);
+                self.flow.came(block.length);
+                if self.flow.is_fast() {
+                    // It is cheaper to read many pieces again and hash them side by side.
+                    self.hot.forget(disk.torrent, block.piece);
+                } else if digest {
                     self.hot.feed(disk.torrent, disk.files.verifier(), block, &buffer);
                 }
                 self.gather.push(disk, job, block, buffer);
+                self.gathering.get_or_insert(now);
+                if self.gather.is_full() {
+                    self.flush();
+                }
             }
             Task::Verify { job, piece, hashed, .. } => {
                 self.settle(&disk, piece);
-                let sum = self.hot.take(disk.torrent, piece, hashed);
-                let result = check(&disk, piece, sum.map(|sum| (sum, hashed)), &mut self.scratch);
+                let Some(sum) = self.hot.take(disk.torrent, piece, hashed) else {
+                    self.checks.push((disk, job, piece));
+                    self.checking.get_or_insert(now);
+                    if self.checks.len() >= Sum::lanes() {
+                        self.prove();
+                    }
+                    return;
+                };
+                let result = check(&disk, piece, Some((sum, hashed)), &mut self.scratch);
                 self.judge(&disk, job, piece, result);
             }
             Task::Digest { job, piece, .. } => {
@@ -105,6 +156,7 @@ impl Lane {
 
     /// Checks the pieces that wait for it.
     fn prove(&mut self) {
+        self.checking = None;
         let checks = mem::take(&mut self.checks);
         for checks in checks.chunk_by(|(a, ..), (b, ..)| Arc::ptr_eq(a, b)) {
             let disk = &checks[0].0;
@@ -134,9 +186,56 @@ impl Lane {
         }
     }
 
+    /// Checks what is about to be written again.
+    fn settle_check(&mut self, disk: &Disk, piece: u32) {
+        let same = |(of, _, waits): &(Arc<Disk>, JobId, u32)| {
+            of.torrent == disk.torrent && *waits == piece
+        };
+        if self.checks.iter().any(same) {
+            self.prove();
+        }
+    }
+
     fn flush(&mut self) {
+        self.gathering = None;
         // A hash of bytes that are not in the file would speak for them.
         self.gather.flush(&self.answer, |torrent, piece| self.hot.forget(torrent, piece));
+    }
+}
+
+/// How much comes: whether it pays to wait for more.
+struct Flow {
+    since: Instant,
+    bytes: u64,
+    fast: bool,
+}
+
+impl Flow {
+    /// Between two looks.
+    const WINDOW: Duration = Duration::from_millis(50);
+    /// Bytes in a window from which on much comes: 64 MiB/s.
+    const FAST: u64 = 64 * 1024 * 1024 / 20;
+
+    fn new(now: Instant) -> Self {
+        Self { since: now, bytes: 0, fast: false }
+    }
+
+    /// Looks at the clock.
+    fn turn(&mut self, now: Instant) {
+        let time = now.saturating_duration_since(self.since);
+        if time >= Self::WINDOW {
+            let windows = time.as_nanos() / Self::WINDOW.as_nanos();
+            self.fast = u128::from(self.bytes) >= u128::from(Self::FAST) * windows;
+            (self.since, self.bytes) = (now, 0);
+        }
+    }
+
+    fn came(&mut self, bytes: u32) {
+        self.bytes += u64::from(bytes);
+    }
+
+    fn is_fast(&self) -> bool {
+        self.fast
     }
 }
 
@@ -247,7 +346,7 @@ fn read(disk: &Disk, block: Block, pool: &Pool, scratch: &mut Vec<u8>) -> Result
     }
     // Somebody wrote to a file that was complete. It may be the same bytes: only then they leave.
     if let Some(file) = got.touched
-        && !check(disk, block.piece, None, scratch)?
+        && !disk.is_still_right(block.piece, || check(disk, block.piece, None, scratch))?
     {
         return Err(fault(file)(StoreErrorKind::Changed));
     }

@@ -536,6 +536,35 @@ fn a_file_that_was_cut_or_changed_is_not_served() {
     assert_eq!(bench.read(block), Ok(bench.bytes(block)));
 }
 
+#[test]
+fn a_file_whose_time_was_set_is_checked_once_and_not_for_every_block() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut bench = Bench::new(dir.path(), 32_768, &[40_000, 60_000]);
+    bench.open();
+    bench.complete();
+    touch(&dir.path().join("t/0"));
+    let block = Block { piece: 1, begin: 0, length: 16_384 };
+    assert_eq!(bench.read(block), Ok(bench.bytes(block)));
+    let disk = Arc::clone(&bench.store.torrents.lock().unwrap()[&TORRENT]);
+    let again = |piece| {
+        let mut asked = false;
+        let right = disk.is_still_right(piece, || {
+            asked = true;
+            Ok(true)
+        });
+        assert_eq!(right, Ok(true));
+        asked
+    };
+    assert!(!again(1), "it was checked when the block was read");
+    assert!(again(0) && !again(0), "each piece by itself");
+    // The other file of the piece: it is asked again, and a piece that is wrong is never kept.
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(20);
+    let other = std::fs::File::options().write(true).open(dir.path().join("t/1")).unwrap();
+    other.set_modified(later).unwrap();
+    assert_eq!(disk.is_still_right(1, || Ok(false)), Ok(false));
+    assert!(again(1) && !again(0));
+}
+
 /// Sees to it that the time of the last change differs, however coarse the clock.
 fn touch(path: &Path) {
     let file = std::fs::File::options().write(true).open(path).unwrap();
