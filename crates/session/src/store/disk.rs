@@ -12,7 +12,7 @@ use super::files::{TorrentFiles, part_name};
 use super::handles::{EDGES, Handles};
 use super::keep::Kept;
 use super::lock::Lock;
-use super::{rw, together};
+use super::{Buffer, rw, together};
 use crate::paths::{Folder, FolderId, Result, Stamp, kind_of, split};
 
 /// Bytes of a file for which space is set aside at once, when the first of them is written.
@@ -128,6 +128,11 @@ impl State {
     }
 }
 
+/// Whether a complete file looks different from when it was opened.
+fn is_touched(file: &File, stamp: Option<Stamp>) -> bool {
+    stamp.is_some() && file.metadata().ok().map(|now| Stamp::of(&now)) != stamp
+}
+
 impl Disk {
     pub(super) fn new(
         torrent: TorrentId,
@@ -209,12 +214,32 @@ impl Disk {
                 bytes[count..].fill(0);
                 got.short.get_or_insert(span.file);
             }
-            if !check && stamp.is_some() && file.metadata().ok().map(|now| Stamp::of(&now)) != stamp
-            {
+            if !check && is_touched(&file, stamp) {
                 got.touched.get_or_insert(span.file);
             }
         }
         Ok(got)
+    }
+
+    /// As [`read`](Self::read), of neighbouring blocks of a piece with one call; each buffer is as
+    /// long as its block. `None`: they lie in several places, and are to be read one by one.
+    pub(super) fn read_run(&self, run: Block, buffers: &mut [Buffer]) -> Option<Result2<Got>> {
+        let mut spans = self.files.layout().spans(run);
+        let span = spans.next().filter(|span| span.length == run.length)?;
+        let (key, offset, stamp) = match self.source(run, span) {
+            Ok(Source::File { key, offset, stamp }) => (key, offset, stamp),
+            Ok(_) => return None,
+            Err(kind) => return Some(Err(fault(span.file)(kind))),
+        };
+        let mut read = || {
+            let file = self.handle(key)?;
+            let count = rw::read_all_at(&file, buffers, offset).map_err(|error| kind_of(&error))?;
+            Ok(Got {
+                short: (count < run.length as usize).then_some(span.file),
+                touched: is_touched(&file, stamp).then_some(span.file),
+            })
+        };
+        Some(read().map_err(fault(span.file)))
     }
 
     /// Whether a piece with touched files is right, by `check`; asked once for each way that the

@@ -1,18 +1,18 @@
 //! The threads: a queue each, and what is done with what comes out of it.
 
+use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use std::{iter, mem};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use toubkal_core::engine::{Done, JobId, StoreError, StoreErrorKind};
 use toubkal_wire::layout::{BLOCK_BYTES, Block};
 
-use super::disk::{Disk, Result2, fault};
+use super::disk::{Disk, Result2};
 use super::gather::Gather;
 use super::hot::Hot;
 use super::verifier::{Sum, block_sum};
-use super::{Answer, Buffer, Pool, Reply, Task, together};
+use super::{Answer, Reply, Task, together};
 
 /// Bytes read at once when a piece is checked: 1 MiB, a whole number of blocks.
 const READ_BYTES: u32 = 1024 * 1024;
@@ -312,45 +312,6 @@ fn each_part(
         begin += length;
     }
     Ok(())
-}
-
-/// A thread for blocks that peers want.
-pub(super) fn serve(inbox: &Receiver<Order>, answer: &Answer, pool: &Pool) {
-    let (mut scratch, mut done) = (Vec::new(), Vec::with_capacity(READS));
-    while let Ok(first) = inbox.recv() {
-        let start = Instant::now();
-        for order in iter::once(first).chain(inbox.try_iter()) {
-            let Order::Task(disk, Task::Read { link, block, .. }) = order else {
-                unreachable!("readers only read")
-            };
-            let result = read(&disk, block, pool, &mut scratch);
-            done.push(Reply::Read { link, block, result });
-            if done.len() == READS || start.elapsed() > READ_TIME {
-                break;
-            }
-        }
-        done.drain(..).for_each(|reply| answer(reply));
-    }
-}
-
-/// Blocks that are answered together, so that they can be sent together,
-const READS: usize = 16;
-/// unless the disk is slow: then nothing that was read waits longer than this.
-const READ_TIME: Duration = Duration::from_millis(1);
-
-fn read(disk: &Disk, block: Block, pool: &Pool, scratch: &mut Vec<u8>) -> Result2<Buffer> {
-    let mut buffer = pool.lend(block.length as usize);
-    let got = disk.read(block, &mut buffer)?;
-    if let Some(file) = got.short {
-        return Err(fault(file)(StoreErrorKind::Changed));
-    }
-    // Somebody wrote to a file that was complete. It may be the same bytes: only then they leave.
-    if let Some(file) = got.touched
-        && !disk.is_still_right(block.piece, || check(disk, block.piece, None, scratch))?
-    {
-        return Err(fault(file)(StoreErrorKind::Changed));
-    }
-    Ok(buffer)
 }
 
 /// The thread for what is slow and of no piece.

@@ -18,6 +18,7 @@ mod lane;
 mod left;
 mod lock;
 mod open;
+mod reads;
 mod rw;
 #[cfg(test)]
 mod tests;
@@ -67,8 +68,16 @@ pub(crate) enum Task {
 pub(crate) enum Reply {
     /// A job is over; a write gives its buffer back, also when it failed.
     Job { job: JobId, result: Result<Done, StoreError>, buffer: Option<Buffer> },
-    /// A block for a peer.
-    Read { link: LinkId, block: Block, result: Result<Buffer, StoreError> },
+    /// Blocks for peers, together, so that they can be sent together.
+    Reads(Vec<ReadBlock>),
+}
+
+/// A block for a peer, as it was read.
+#[derive(Debug)]
+pub(crate) struct ReadBlock {
+    pub(crate) link: LinkId,
+    pub(crate) block: Block,
+    pub(crate) result: Result<Buffer, StoreError>,
 }
 
 /// How answers leave: called on the store's threads, must not block.
@@ -102,8 +111,8 @@ impl Store {
             lanes.push(lane);
             let lane = Lane::new(inbox, Arc::clone(&answer));
             threads.push(spawn("store", move || lane.run()));
-            let (reads, answer, pool) = (reads.clone(), Arc::clone(&answer), pool.clone());
-            threads.push(spawn("store-read", move || lane::serve(&reads, &answer, &pool)));
+            let (inbox, answer, pool) = (reads.clone(), Arc::clone(&answer), pool.clone());
+            threads.push(spawn("store-read", move || reads::serve(&inbox, &answer, &pool)));
         }
         let done = Arc::clone(&answer);
         threads.push(spawn("store-chores", move || lane::chores(&slow, &done)));
@@ -210,7 +219,8 @@ impl Task {
         let (job, buffer) = match self {
             Self::Release { .. } => return,
             Self::Read { link, block, .. } => {
-                return answer(Reply::Read { link, block, result: Err(error) });
+                let result = Err(error);
+                return answer(Reply::Reads(vec![ReadBlock { link, block, result }]));
             }
             Self::Write { job, buffer, .. } => (job, Some(buffer)),
             Self::Open { job, .. }

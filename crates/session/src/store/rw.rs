@@ -21,6 +21,30 @@ pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result
     Ok(done)
 }
 
+/// Reads into buffers one behind the other until they are full or the file ends; how many bytes
+/// it were.
+pub(super) fn read_all_at(
+    file: &File,
+    buffers: &mut [impl AsMut<[u8]>],
+    offset: u64,
+) -> io::Result<usize> {
+    let wanted: usize = buffers.iter_mut().map(|buffer| buffer.as_mut().len()).sum();
+    if buffers.len() > 1 && read_vectored(file, buffers, offset).is_ok_and(|got| got == wanted) {
+        return Ok(wanted);
+    }
+    // The end of the file, a signal, or an error: one by one it is told apart.
+    let mut done = 0;
+    for buffer in buffers {
+        let buffer = buffer.as_mut();
+        let count = read_at(file, buffer, offset + done as u64)?;
+        done += count;
+        if count < buffer.len() {
+            break;
+        }
+    }
+    Ok(done)
+}
+
 /// Writes slices one behind the other, all of them.
 pub(super) fn write_at(file: &File, slices: &[&[u8]], mut offset: u64) -> io::Result<()> {
     // How much of the first of `rest` is written already.
@@ -56,6 +80,18 @@ fn read_once(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
 #[cfg(not(unix))]
 fn read_once(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     std::os::windows::fs::FileExt::seek_read(file, buffer, offset)
+}
+
+#[cfg(unix)]
+fn read_vectored(file: &File, buffers: &mut [impl AsMut<[u8]>], offset: u64) -> io::Result<usize> {
+    let buffers = buffers.iter_mut().take(SLICES_MAX);
+    let mut list: Vec<_> = buffers.map(|buffer| io::IoSliceMut::new(buffer.as_mut())).collect();
+    Ok(rustix::io::preadv(file, &mut list, offset)?)
+}
+
+#[cfg(not(unix))]
+fn read_vectored(_: &File, _: &mut [impl AsMut<[u8]>], _: u64) -> io::Result<usize> {
+    Ok(0)
 }
 
 #[cfg(unix)]

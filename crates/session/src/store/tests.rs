@@ -110,7 +110,7 @@ impl Bench {
                 assert_eq!(job, JobId(self.jobs));
                 result
             }
-            Reply::Read { .. } => panic!("nothing was read"),
+            Reply::Reads(_) => panic!("nothing was read"),
         }
     }
 
@@ -188,15 +188,26 @@ impl Bench {
     }
 
     fn read(&self, block: Block) -> Result<Vec<u8>, StoreError> {
-        let link = LinkId::new(1, 1);
-        self.store.submit(Task::Read { link, torrent: TORRENT, block });
-        match self.replies.recv().unwrap() {
-            Reply::Read { result, block: of, .. } => {
-                assert_eq!(of, block);
-                result.map(|buffer| buffer.to_vec())
-            }
-            Reply::Job { .. } => panic!("a read was asked for"),
+        let [result] = self.read_many(&[block]).try_into().unwrap();
+        result
+    }
+
+    /// What comes for blocks that are asked for at once, in their order.
+    fn read_many(&self, blocks: &[Block]) -> Vec<Result<Vec<u8>, StoreError>> {
+        for &block in blocks {
+            let link = LinkId::new(1, 1);
+            self.store.submit(Task::Read { link, torrent: TORRENT, block });
         }
+        let mut results = HashMap::new();
+        while results.len() < blocks.len() {
+            let Reply::Reads(read) = self.replies.recv().unwrap() else { panic!("only reads") };
+            for ReadBlock { block, result, .. } in read {
+                let result = result.map(|buffer| buffer.to_vec());
+                assert!(results.insert((block.piece, block.begin), result).is_none(), "twice");
+            }
+        }
+        let mut take = |block: &Block| results.remove(&(block.piece, block.begin)).unwrap();
+        blocks.iter().map(&mut take).collect()
     }
 
     /// Everything, as a download would do it.
@@ -534,6 +545,42 @@ fn a_file_that_was_cut_or_changed_is_not_served() {
     std::fs::write(&path, &bench.content).unwrap();
     touch(&path);
     assert_eq!(bench.read(block), Ok(bench.bytes(block)));
+}
+
+#[test]
+fn blocks_that_are_asked_for_together_are_each_as_if_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    // Pieces of eight blocks; borders of files in the middle of blocks, and at their ends.
+    let mut bench = Bench::new(dir.path(), 131_072, &[140_000, 16_384 * 7, 5, 400_000]);
+    bench.open();
+    bench.complete();
+    let layout = Arc::clone(bench.files.layout());
+    let blocks = |piece| (0..layout.blocks(piece)).map(move |index| (piece, index));
+    let all: Vec<Block> = (0..layout.pieces())
+        .flat_map(blocks)
+        .map(|(piece, index)| layout.block(piece, index))
+        .collect();
+    for (block, result) in all.iter().zip(bench.read_many(&all)) {
+        assert_eq!(result, Ok(bench.bytes(*block)), "{block:?}");
+    }
+    // The last file is cut in the middle of a run: what is there of it still comes.
+    let path = dir.path().join("t/3");
+    let cut = std::fs::File::options().write(true).open(&path).unwrap();
+    cut.set_len(300_000).unwrap();
+    let changed = StoreError { kind: StoreErrorKind::Changed, file: Some(3) };
+    let last = layout.pieces() - 1;
+    for (block, result) in all.iter().zip(bench.read_many(&all)) {
+        let start = layout.files()[3].offset;
+        let end = u64::from(block.piece) * 131_072 + u64::from(layout.piece_size(block.piece));
+        let whole = end <= start + 300_000;
+        let touched = layout.files_of(block.piece).contains(&3);
+        match (touched, whole) {
+            (false, _) | (true, true) => assert_eq!(result, Ok(bench.bytes(*block)), "{block:?}"),
+            (true, false) if block.piece == last => assert_eq!(result, Err(changed)),
+            // A piece that is not whole is not given, save blocks that lie in other files alone.
+            _ => assert!(result == Err(changed) || result == Ok(bench.bytes(*block))),
+        }
+    }
 }
 
 #[test]

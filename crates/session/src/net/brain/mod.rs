@@ -23,7 +23,7 @@ use super::wake::{Inlet, Wake};
 use super::{News, Order};
 use crate::session::SessionEvent;
 use crate::state::State;
-use crate::store::{Reply, Store};
+use crate::store::{ReadBlock, Reply, Store};
 use crate::tracker::TrackerReply;
 pub(crate) use mind::Mind;
 use torrents::Torrents;
@@ -196,8 +196,10 @@ impl Brain {
                     drop(buffer);
                     self.handle(now, Event::Job(job, result));
                 }
-                Ok(Reply::Read { link, block, result }) => {
-                    self.hand.was_read(link, block, result);
+                Ok(Reply::Reads(blocks)) => {
+                    for ReadBlock { link, block, result } in blocks {
+                        self.hand.was_read(link, block, result);
+                    }
                 }
                 Err(_) => break,
             }

@@ -19,7 +19,7 @@ fn complete(dir: &Path, pieces: u64, change: impl Fn(&mut Vec<u8>)) -> Bench {
 fn answers(bench: &Bench, count: usize) -> HashMap<JobId, Result<Done, StoreError>> {
     let answer = |_| match bench.replies.recv().unwrap() {
         Reply::Job { job, result, .. } => (job, result),
-        Reply::Read { .. } => panic!("nothing was read"),
+        Reply::Reads(_) => panic!("nothing was read"),
     };
     (0..count).map(answer).collect()
 }
