@@ -205,7 +205,8 @@ impl Torrent {
         let digest = partial.digest(index);
         let task = Task::Store { piece: block.piece, index, length: block.length };
         let job = self.job(cx, task);
-        cx.push(Action::Store { job, torrent: self.id, block, payload, digest });
+        let torrent = self.id;
+        cx.out.push_with(|| Action::Store { job, torrent, block, payload, digest });
     }
 
     /// Nobody asked for it: dropped before hashing and before the disk.
@@ -369,7 +370,7 @@ impl Torrent {
         let mut dull = alloc::vec::Vec::new();
         for (&link, peer) in &mut self.peers {
             if !peer.has.has(piece) {
-                cx.send(link, Message::Have(piece));
+                cx.out.push_with(|| Action::Send { link, message: Message::Have(piece) });
                 peer.said = cx.now;
             } else if wanted {
                 peer.useful -= 1;
