@@ -201,7 +201,8 @@ fn judge(old: &Record, new: &[Count], made_by: &str) -> Result<Done, String> {
         return Ok(Done::Passed(format!("{counted} workloads{told}")));
     }
     Err(format!(
-        "{}\nIf it is worth it: cargo xtask guard --record \"REASON\" writes the new values to {}.\n\
+        "{}\n\
+         If it is worth it: cargo xtask guard --record \"REASON\" writes what is new to {}.\n\
          Where they go: callgrind_annotate {}",
         rises.join("\n"),
         shown_path(),
