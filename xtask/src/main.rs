@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod fuzz;
+mod guard;
 mod kills;
 mod seeds;
 mod shell;
@@ -43,6 +44,9 @@ Usage: cargo xtask <command>
   kills [--count N] [--size SIZE] [--seed S]
              A download of SIZE (64MiB) that is killed N times (20) at moments drawn
              from S (0): nothing that was recorded may be wrong.
+  guard [NAME]... [--record REASON]
+             Counts the instructions of small workloads and compares them with
+             crates/guard/record.txt, or records what has changed, and why.
   bench-get [--rounds N] [--size MiB] [--to FOLDER]
              Toubkal and libtorrent as leechers of the same seed, in turn.
   tools      Installs what the interop tests need, and nothing else.
@@ -62,6 +66,7 @@ fn main() -> ExitCode {
         "seeds" => seeds::run(rest),
         "sim" => sim::run(rest),
         "fuzz" => fuzz::run(rest),
+        "guard" => guard::run(rest),
         "kills" => kills::run(rest),
         "bench-get" => bench_get(rest),
         "help" | "--help" | "-h" => {

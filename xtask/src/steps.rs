@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::shell::{Log, cargo, command, installed, logged, output, root, target_dir};
 use crate::test::{Done, Options};
-use crate::{fuzz, tidy, tools};
+use crate::{fuzz, guard, tidy, tools};
 
 /// One check.
 pub(crate) struct Step {
@@ -26,6 +26,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "doc", what: "documentation, warnings are errors", run: doc },
     Step { name: "interop", what: "Toubkal against other BitTorrent programs", run: interop },
     Step { name: "fuzz", what: "some seconds of fuzzing for each target", run: fuzz },
+    Step { name: "guard", what: "does anything take more instructions?", run: guard },
     Step { name: "deny", what: "licences, bans and sources of dependencies", run: deny },
 ];
 
@@ -103,6 +104,10 @@ fn fuzz(_: &Options, log: &Log) -> Result<Done, String> {
         return Ok(Done::Skipped(why.to_owned()));
     }
     fuzz::briefly(SECONDS, log).map(Done::Passed)
+}
+
+fn guard(_: &Options, log: &Log) -> Result<Done, String> {
+    guard::step(log)
 }
 
 /// Runs tests by nextest where it is there; `cargo test` does as well.

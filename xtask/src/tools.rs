@@ -1,5 +1,5 @@
-//! Installs what the interop tests need, Debian packages and libtorrent's wheel from PyPI, and the
-//! C++ compiler for fuzzing.
+//! Installs what the interop tests need, Debian packages and libtorrent's wheel from PyPI, the C++
+//! compiler for fuzzing, and valgrind.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -35,6 +35,9 @@ pub(crate) fn install() -> Result<String, String> {
     }
     let why = "the interop tests need some packages";
     install_packages(&packages, why, "--skip tools,interop", &log)?;
+    if cfg!(target_arch = "x86_64") {
+        valgrind(&log)?;
+    }
     install_wheel(&log)?;
     Ok(if packages.is_empty() { String::new() } else { packages.join(" ") })
 }
@@ -46,6 +49,14 @@ pub(crate) fn compiler(log: &Log) -> Result<(), String> {
         return Ok(());
     }
     install_packages(&["g++"], "fuzzing needs a C++ compiler", "--skip fuzz", log)
+}
+
+/// Sees to it that instructions can be counted.
+pub(crate) fn valgrind(log: &Log) -> Result<(), String> {
+    if installed("valgrind") {
+        return Ok(());
+    }
+    install_packages(&["valgrind"], "counting instructions needs valgrind", "--skip guard", log)
 }
 
 /// The Python of the local environment.

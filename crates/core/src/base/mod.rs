@@ -59,6 +59,13 @@ impl<A> Outbox<A> {
         self.actions.push(action);
     }
 
+    /// Adds an action behind the others, made where it will lie: what is pushed is made elsewhere
+    /// and copied, for which the CPU has to wait.
+    #[inline]
+    pub fn push_with(&mut self, action: impl FnOnce() -> A) {
+        self.actions.extend(core::iter::once_with(action));
+    }
+
     /// Takes out all actions, first in, first out.
     pub fn drain(&mut self) -> impl Iterator<Item = A> + '_ {
         self.actions.drain(..)

@@ -21,6 +21,7 @@ pub mod log;
 mod meter;
 mod partial;
 mod peer;
+mod peers;
 mod picker;
 mod pipeline;
 mod roster;

@@ -34,6 +34,10 @@ pub(super) struct Partial {
     hashed: u32,
     /// After a failure one peer alone gives the whole piece, so that the blame is clear.
     alone: Alone,
+    /// Where it stands in [`Partials::open`], or [`NOWHERE`].
+    place: u32,
+    /// It stands in [`Partials::askable`].
+    listed: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +50,8 @@ struct Slot {
 }
 
 const UNKNOWN: u16 = u16::MAX;
+/// Not a place in [`Partials::open`].
+const NOWHERE: u32 = u32::MAX;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum BlockState {
@@ -75,8 +81,18 @@ impl Partial {
         let slots: Box<[Slot]> = (0..blocks).map(slot).collect();
         let free = slots.iter().filter(|slot| slot.state == BlockState::Missing).count() as u32;
         let alone = if alone { Alone::Wanted } else { Alone::No };
-        let (askable, unwritten) = (free, free);
-        Self { slots, origins: Vec::new(), cursor: 0, free, askable, unwritten, hashed: 0, alone }
+        Self {
+            slots,
+            origins: Vec::new(),
+            cursor: 0,
+            free,
+            askable: free,
+            unwritten: free,
+            hashed: 0,
+            alone,
+            place: NOWHERE,
+            listed: false,
+        }
     }
 
     /// Whether this peer may be asked for blocks of the piece.
@@ -200,21 +216,26 @@ impl Slot {
 #[derive(Debug, Default)]
 pub(super) struct Partials {
     pieces: BTreeMap<u32, Partial>,
-    /// Those with free blocks.
-    open: BTreeSet<u32>,
+    /// Those with free blocks, in no order.
+    open: Vec<Open>,
     /// Those with missing blocks of which more peers may be asked.
     askable: BTreeSet<u32>,
+}
+
+/// A piece with free blocks. All of them are looked at when a peer is given another piece, so they
+/// lie close together.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    piece: u32,
+    free: u32,
 }
 
 impl Partials {
     /// Begins a piece. `alone`: one peer is to give all of it.
     pub(super) fn begin(&mut self, layout: &Layout, piece: u32, alone: bool) -> &Partial {
-        let partial = Partial::new(layout, piece, alone);
-        if partial.free > 0 {
-            self.open.insert(piece);
-            self.askable.insert(piece);
-        }
-        self.pieces.entry(piece).or_insert(partial)
+        self.pieces.entry(piece).or_insert_with(|| Partial::new(layout, piece, alone));
+        self.sort(piece);
+        &self.pieces[&piece]
     }
 
     pub(super) fn get(&self, piece: u32) -> Option<&Partial> {
@@ -226,9 +247,14 @@ impl Partials {
     }
 
     pub(super) fn end(&mut self, piece: u32) -> Option<Partial> {
-        self.open.remove(&piece);
-        self.askable.remove(&piece);
-        self.pieces.remove(&piece)
+        let partial = self.pieces.remove(&piece)?;
+        if partial.place != NOWHERE {
+            self.close(partial.place);
+        }
+        if partial.listed {
+            self.askable.remove(&piece);
+        }
+        Some(partial)
     }
 
     pub(super) fn clear(&mut self) {
@@ -241,8 +267,9 @@ impl Partials {
     pub(super) fn ask_of(&mut self, piece: u32, link: LinkId) -> Option<u32> {
         let partial = self.pieces.get_mut(&piece).filter(|partial| partial.open_to(link))?;
         let index = partial.ask_free(link)?;
-        if partial.free == 0 {
-            self.open.remove(&piece);
+        match partial.free {
+            0 => self.sort(piece),
+            free => self.open[partial.place as usize].free = free,
         }
         Some(index)
     }
@@ -257,12 +284,17 @@ impl Partials {
         sequential: bool,
         priority: impl Fn(u32) -> Priority,
     ) -> Option<u32> {
-        let fits = |piece: &u32| has.has(*piece) && self.pieces[piece].open_to(link);
-        let open = self.open.iter().copied().filter(fits);
-        open.min_by_key(|&piece| {
-            let free = if sequential { 0 } else { self.pieces[&piece].free };
-            (core::cmp::Reverse(priority(piece)), free, piece)
-        })
+        let mut best = None;
+        for &Open { piece, free } in &self.open {
+            let free = if sequential { 0 } else { free };
+            let key = (core::cmp::Reverse(priority(piece)), free, piece);
+            let better = best.is_none_or(|best| key < best);
+            // What the peer has is least likely to be in the cache, so that is asked last.
+            if better && has.has(piece) && self.pieces[&piece].open_to(link) {
+                best = Some(key);
+            }
+        }
+        best.map(|(_, _, piece)| piece)
     }
 
     /// At the end: a block that others were asked for already. `from` is where to begin to look,
@@ -288,15 +320,38 @@ impl Partials {
         None
     }
 
-    /// Keeps the sets true after blocks of a piece were asked for, freed, or received.
+    /// Keeps the lists true after blocks of a piece were asked for, freed, or received.
     fn sort(&mut self, piece: u32) {
-        let Some(partial) = self.pieces.get(&piece) else { return };
-        let keep = |set: &mut BTreeSet<u32>, keep| match keep {
-            true => set.insert(piece),
-            false => set.remove(&piece),
-        };
-        keep(&mut self.open, partial.free > 0);
-        keep(&mut self.askable, partial.askable > 0);
+        let Some(partial) = self.pieces.get_mut(&piece) else { return };
+        let listed = partial.askable > 0;
+        if listed != core::mem::replace(&mut partial.listed, listed) {
+            match listed {
+                true => self.askable.insert(piece),
+                false => self.askable.remove(&piece),
+            };
+        }
+        let (place, free) = (partial.place, partial.free);
+        match (place, free) {
+            (NOWHERE, 0) => {}
+            (NOWHERE, _) => {
+                partial.place = self.open.len() as u32;
+                self.open.push(Open { piece, free });
+            }
+            (_, 0) => {
+                partial.place = NOWHERE;
+                self.close(place);
+            }
+            _ => self.open[place as usize].free = free,
+        }
+    }
+
+    /// Takes a piece out of those with free blocks; the last of them gets its place.
+    fn close(&mut self, place: u32) {
+        self.open.swap_remove(place as usize);
+        if let Some(moved) = self.open.get(place as usize) {
+            let partial = self.pieces.get_mut(&moved.piece).expect("what is open is begun");
+            partial.place = place;
+        }
     }
 
     /// A peer is no longer waited for.
@@ -309,8 +364,9 @@ impl Partials {
     /// A block came; see [`Partial::receive`].
     pub(super) fn receive(&mut self, piece: u32, index: u32, origin: Origin) -> Option<u8> {
         let partial = self.pieces.get_mut(&piece)?;
+        let free = partial.free;
         let others = partial.receive(index, origin);
-        if partial.free == 0 || partial.askable == 0 {
+        if partial.free != free || partial.askable == 0 {
             self.sort(piece);
         }
         others
@@ -354,10 +410,13 @@ impl Partials {
         for (piece, partial) in &self.pieces {
             let free = partial.slots.iter().filter(|slot| slot.is_free()).count() as u32;
             assert_eq!(partial.free, free, "piece {piece}");
-            assert_eq!(self.open.contains(piece), free > 0, "piece {piece}");
+            let open = self.open.get(partial.place as usize);
+            let open = open.map(|open| (open.piece, open.free));
+            assert_eq!(open, (free > 0).then_some((*piece, free)), "piece {piece}");
             let askable = partial.slots.iter().filter(|slot| slot.is_askable()).count() as u32;
             assert_eq!(partial.askable, askable, "piece {piece}");
             assert_eq!(self.askable.contains(piece), askable > 0, "piece {piece}");
+            assert_eq!(partial.listed, askable > 0, "piece {piece}");
             let before = &partial.slots[..partial.cursor as usize];
             assert!(before.iter().all(|slot| !slot.is_free()), "piece {piece}");
         }

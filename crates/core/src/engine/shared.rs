@@ -228,6 +228,6 @@ impl Cx<'_> {
     }
 
     pub(super) fn request(&mut self, link: LinkId, block: Block) {
-        self.send(link, Message::Request(block));
+        self.out.push_with(|| Action::Send { link, message: Message::Request(block) });
     }
 }

@@ -1,14 +1,17 @@
 //! The engine as a whole: what no row of events may make it do.
 //!
-//! Only there in tests and with the feature `testing`, for fuzzing.
+//! Only there in tests and with the feature `testing`, for fuzzing and measuring.
 
 mod chaos;
 mod judge;
 #[cfg(test)]
 mod keeping;
+mod picking;
 #[cfg(test)]
 mod rules;
 mod world;
+
+pub use picking::Picking;
 
 use super::Engine;
 use crate::base::{Machine as _, Rng};

@@ -205,7 +205,8 @@ impl Torrent {
         let digest = partial.digest(index);
         let task = Task::Store { piece: block.piece, index, length: block.length };
         let job = self.job(cx, task);
-        cx.push(Action::Store { job, torrent: self.id, block, payload, digest });
+        let torrent = self.id;
+        cx.out.push_with(|| Action::Store { job, torrent, block, payload, digest });
     }
 
     /// Nobody asked for it: dropped before hashing and before the disk.
@@ -222,7 +223,7 @@ impl Torrent {
     /// Others were asked for a block that is here now.
     fn cancel_elsewhere(&mut self, cx: &mut Cx<'_>, giver: LinkId, block: Block, index: u32) {
         let mut roomy = alloc::vec::Vec::new();
-        for (&link, peer) in &mut self.peers {
+        for (&link, peer) in self.peers.iter_mut() {
             if link != giver && peer.take_request(block.piece, index).is_some() {
                 peer.lapse(block.piece, index);
                 peer.said = cx.now;
@@ -356,7 +357,7 @@ impl Torrent {
 
     /// Everything wanted is there: seeds are of no use any more.
     pub(super) fn part_from_seeds(&mut self, cx: &mut Cx<'_>) {
-        for (&link, peer) in &self.peers {
+        for (&link, peer) in self.peers.iter() {
             if peer.is_seed() {
                 cx.close(link, CloseReason::Redundant);
             }
@@ -367,9 +368,9 @@ impl Torrent {
     pub(super) fn tell_have(&mut self, cx: &mut Cx<'_>, piece: u32) {
         let wanted = self.is_wanted(piece);
         let mut dull = alloc::vec::Vec::new();
-        for (&link, peer) in &mut self.peers {
+        for (&link, peer) in self.peers.iter_mut() {
             if !peer.has.has(piece) {
-                cx.send(link, Message::Have(piece));
+                cx.out.push_with(|| Action::Send { link, message: Message::Have(piece) });
                 peer.said = cx.now;
             } else if wanted {
                 peer.useful -= 1;

@@ -37,7 +37,7 @@ impl Torrent {
                 *asked.entry((request.piece, request.index)).or_insert(0) += 1;
             }
         }
-        self.partials.check(&asked, |link| self.peers.contains_key(&link));
+        self.partials.check(&asked, |link| self.peers.get(&link).is_some());
     }
 
     /// A piece is a candidate exactly while it is wanted, missing and not begun.

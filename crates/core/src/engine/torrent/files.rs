@@ -414,7 +414,7 @@ impl Torrent {
             true => remote == culprit.remote,
             false => core::net::SocketAddr::ip(&remote) == culprit.remote.ip(),
         };
-        for (&link, peer) in &self.peers {
+        for (&link, peer) in self.peers.iter() {
             if link == culprit.link || same(peer.remote) {
                 cx.close(link, CloseReason::Misbehaved(Misbehaved::BadBlock));
             }

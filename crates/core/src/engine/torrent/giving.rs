@@ -176,7 +176,7 @@ impl Torrent {
 
     /// Verified pieces are lost: nobody gets them from us any more.
     pub(super) fn withdraw(&mut self, cx: &mut Cx<'_>, lost: &Bitset) {
-        for (&link, peer) in &mut self.peers {
+        for (&link, peer) in self.peers.iter_mut() {
             let fast = peer.reserved.fast();
             peer.queue.retain(|&block| {
                 let kept = !lost.has(block.piece);

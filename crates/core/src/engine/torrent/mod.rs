@@ -32,6 +32,7 @@ use super::limits::Limits;
 use super::meter::Meter;
 use super::partial::Partials;
 use super::peer::Peer;
+use super::peers::Peers;
 use super::picker::Picker;
 use super::roster::Roster;
 use super::shared::{Cx, Task};
@@ -85,7 +86,7 @@ pub(super) struct Torrent {
     /// Some peer may have something to ask for that it had not before.
     wake: bool,
 
-    peers: BTreeMap<LinkId, Peer>,
+    peers: Peers,
     dials: BTreeMap<DialId, SocketAddr>,
     roster: Roster,
     choke_at: Time,
@@ -166,7 +167,7 @@ impl Torrent {
             turns: Turns::default(),
             limits: Limits::new(add.rates, now),
             wake: false,
-            peers: BTreeMap::new(),
+            peers: Peers::default(),
             dials: BTreeMap::new(),
             roster: Roster::new(rng.fork("roster")),
             choke_at: now,
