@@ -126,6 +126,12 @@ impl Durable {
         }
     }
 
+    /// Whether all that is held is on the disk and recorded.
+    pub(super) fn is_settled(&self, have: &Bitset) -> bool {
+        let under_way = self.syncing.is_some() || self.recording || self.stale;
+        !under_way && have.ones() <= self.synced.ones()
+    }
+
     /// Whether totals wait for the next record.
     pub(super) fn differs(&self, totals: Totals) -> bool {
         self.recorded.0 != totals

@@ -27,6 +27,12 @@ impl Meter {
         self.seconds = WINDOW.min(self.seconds + 1);
     }
 
+    /// So many seconds have gone by, in which nothing came.
+    pub(super) fn pass(&mut self, seconds: u64) {
+        // One more than it looks back: what came since the last one.
+        (0..seconds.min(WINDOW as u64 + 1)).for_each(|_| self.tick());
+    }
+
     /// Bytes in all.
     pub(super) fn total(&self) -> u64 {
         self.total

@@ -31,6 +31,7 @@ mod status;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod torrent;
+mod torrents;
 mod turns;
 
 pub use action::*;
@@ -47,7 +48,8 @@ use self::bounds::{HANDSHAKE_TIME, TICK};
 use self::limits::Limits;
 use self::shared::{Cx, Shared};
 use self::torrent::Torrent;
-use crate::base::{Bitset, Machine, Outbox, Rng, Slab, Time};
+use self::torrents::Torrents;
+use crate::base::{Bitset, Machine, Outbox, Rng, Time};
 use toubkal_wire::handshake::Reserved;
 
 /// What is set once, when the engine is made.
@@ -93,7 +95,7 @@ impl Default for Config {
 #[derive(Debug)]
 pub struct Engine {
     shared: Shared,
-    torrents: Slab<TorrentKind, Torrent>,
+    torrents: Torrents,
     links: Vec<Option<Link>>,
     /// Torrents that are to be forgotten once they have stopped.
     removing: Vec<TorrentId>,
@@ -128,7 +130,7 @@ impl Engine {
     pub fn new(config: Config, rng: &Rng) -> Self {
         Self {
             shared: Shared::new(config, rng.fork("engine")),
-            torrents: Slab::new(),
+            torrents: Torrents::default(),
             links: Vec::new(),
             removing: Vec::new(),
             tick_at: None,
@@ -158,8 +160,8 @@ impl Engine {
     /// Somebody is heard. When nobody was for a while, what failed meanwhile counts no more.
     fn hear(&mut self, cx: &mut Turn<'_>) {
         self.shared.heard = cx.now;
-        if core::mem::take(&mut self.shared.dark) {
-            for (_, torrent) in self.torrents.iter_mut() {
+        for id in core::mem::take(&mut self.shared.dark) {
+            if let Some(torrent) = self.torrents.get_mut(id) {
                 torrent.light(&mut cx.with(&mut self.shared));
             }
         }
@@ -291,8 +293,10 @@ impl Engine {
         }
         if let Command::Shutdown = command {
             self.ending = true;
-            for (_, torrent) in self.torrents.iter_mut() {
-                torrent.stop(&mut cx.with(&mut self.shared));
+            for id in self.torrents.ids() {
+                if let Some(torrent) = self.torrents.get_mut(id) {
+                    torrent.stop(&mut cx.with(&mut self.shared));
+                }
             }
             return self.close_waiting(|_| Some(CloseReason::Stopped));
         }
@@ -353,7 +357,8 @@ impl Engine {
     fn tick(&mut self, cx: &mut Turn<'_>) {
         // All torrents together: the driver can bring all their records to the disk as one.
         let keep = self.shared.sync_at.take_if(|at| *at <= cx.now).is_some();
-        for (_, torrent) in self.torrents.iter_mut() {
+        for id in self.torrents.beat(cx.now) {
+            let Some(torrent) = self.torrents.get_mut(id) else { continue };
             let cx = &mut cx.with(&mut self.shared);
             torrent.tick(cx, keep);
             torrent.catch_up(cx);
@@ -377,7 +382,7 @@ impl Engine {
     /// Lets through what the rate limits allow now. Not always the same torrent comes first, and
     /// whoever is still held up says again until when.
     fn give_out(&mut self, cx: &mut Turn<'_>) {
-        let mut order: Vec<TorrentId> = self.torrents.iter().map(|(id, _)| id).collect();
+        let mut order = self.torrents.awake();
         if order.is_empty() {
             self.shared.ready_at = None;
             return;
@@ -401,7 +406,8 @@ impl Engine {
             self.close(cx, id, reason);
         }
         if core::mem::take(&mut self.shared.stir_all) {
-            for (_, torrent) in self.torrents.iter_mut() {
+            for id in self.torrents.awake() {
+                let Some(torrent) = self.torrents.get_mut(id) else { continue };
                 torrent.wake();
                 torrent.catch_up(&mut cx.with(&mut self.shared));
             }
@@ -413,14 +419,12 @@ impl Engine {
             }
             !gone
         });
-        let busy = || {
-            self.shared.links > 0
+        if self.tick_at.is_none() {
+            let busy = self.torrents.settle(cx.now)
+                || self.shared.links > 0
                 || !self.shared.dials.is_empty()
-                || self.shared.sync_at.is_some()
-                || self.torrents.iter().any(|(_, torrent)| torrent.wants_tick())
-        };
-        if self.tick_at.is_none() && busy() {
-            self.tick_at = Some(cx.now.after(TICK));
+                || self.shared.sync_at.is_some();
+            self.tick_at = busy.then(|| cx.now.after(TICK));
         }
         let over = self.ending && self.shared.links == 0 && self.shared.is_idle();
         if over && !self.ended && self.torrents.iter().all(|(_, torrent)| torrent.is_stopped()) {

@@ -1,6 +1,6 @@
 //! What all torrents share: limits, jobs, dials, bans; and where the actions of a call go.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
@@ -71,8 +71,8 @@ pub(super) struct Shared {
     pub(super) dials: BTreeMap<DialId, (TorrentId, Time)>,
     /// When anybody was heard last: a peer, or a tracker.
     pub(super) heard: Time,
-    /// Dials failed, and nobody was heard since they began.
-    pub(super) dark: bool,
+    /// Torrents of which dials failed, when nobody was heard since they began.
+    pub(super) dark: BTreeSet<TorrentId>,
     next_dial: u64,
     jobs: Slab<JobKind, Job>,
     banned: BTreeMap<IpAddr, Time>,
@@ -100,7 +100,7 @@ impl Shared {
             links: 0,
             dials: BTreeMap::new(),
             heard: Time::START,
-            dark: false,
+            dark: BTreeSet::new(),
             next_dial: 0,
             jobs: Slab::new(),
             banned: BTreeMap::new(),

@@ -336,3 +336,75 @@ fn leecher(world: &mut World, torrent: TorrentId) -> LinkId {
     assert!(world.links[&link].unchoked);
     link
 }
+
+fn seed_of_all(world: &mut World) -> TorrentId {
+    let torrent = add(world, memory(0..PIECES, false), &set([]));
+    assert_eq!(world.engine.status(torrent).map(|it| it.state), Some(State::Seeding));
+    torrent
+}
+
+#[test]
+fn a_seed_that_nobody_asks_has_no_heartbeat_also_when_others_have_one() {
+    let config = Config { peer_id: super::world::OURS, ..Config::default() };
+    let mut world = World::with(1, config);
+    let seed = seed_of_all(&mut world);
+    assert_eq!(world.engine.deadline(), None, "nothing is ever due");
+    // Another with a peer beside it: the heart beats for that one alone.
+    let other = seed_of_all(&mut world);
+    leecher(&mut world, other);
+    world.pass(Duration::from_secs(30));
+    assert_eq!(world.engine.torrents.awake(), [other]);
+    // Somebody comes, and is served; then it sleeps again, once all is recorded.
+    let peer = world.open(None, SocketAddr::from(([10, 0, 0, 2], 40_000)));
+    world.shake(peer, seed, [2; 20], Reserved::OURS);
+    world.say(peer, Message::HaveNone);
+    world.say(peer, Message::Interested);
+    assert!(world.links[&peer].unchoked);
+    assert!(world.engine.torrents.awake().contains(&seed));
+    world.end(peer, CloseReason::ByPeer);
+    world.pass(Duration::from_secs(30));
+    assert_eq!(world.engine.torrents.awake(), [other]);
+}
+
+#[test]
+fn a_seed_sleeps_until_an_address_that_failed_may_be_tried_again() {
+    let config = Config { peer_id: super::world::OURS, ..Config::default() };
+    let mut world = World::with(1, config);
+    let seed = seed_of_all(&mut world);
+    let remote = SocketAddr::from(([10, 0, 0, 3], 40_000));
+    world.tell(Event::Peers(seed, PeerSource::User, std::vec![remote]));
+    let mut slept = 0;
+    for tries in 0..6 {
+        let (&dial, _) = world.dials.first_key_value().expect("it is tried");
+        world.dials.remove(&dial);
+        world.tell(Event::DialFailed(dial, DialError::Refused));
+        let before = world.now;
+        while world.dials.is_empty() {
+            slept += usize::from(world.engine.torrents.awake().is_empty());
+            world.pass(Duration::from_secs(1));
+            assert!(world.now.since(before).as_secs() < 100, "it is never tried again");
+        }
+        let rest = world.now.since(before).as_secs();
+        assert!(((1 << tries)..=(1 << tries) * 5 / 4 + 2).contains(&rest), "{rest} s");
+    }
+    assert!(slept > 50, "it was awake all the time");
+}
+
+#[test]
+fn a_seed_with_an_address_to_try_stays_awake_until_there_is_room_for_it() {
+    let config = Config { peer_id: super::world::OURS, dials_max: 1, ..Config::default() };
+    let mut world = World::with(1, config);
+    let (first, second) = (seed_of_all(&mut world), seed_of_all(&mut world));
+    for (torrent, number) in [(first, 3), (second, 4)] {
+        let remote = SocketAddr::from(([10, 0, 0, number], 40_000));
+        world.tell(Event::Peers(torrent, PeerSource::User, std::vec![remote]));
+    }
+    world.pass(Duration::from_secs(5));
+    let (&dial, &(torrent, _)) = world.dials.first_key_value().expect("one is tried");
+    assert_eq!(torrent, first);
+    world.dials.remove(&dial);
+    world.tell(Event::DialFailed(dial, DialError::Local));
+    world.pass(Duration::from_secs(2));
+    let tried = world.dials.values().next().map(|&(torrent, _)| torrent);
+    assert_eq!(tried, Some(second), "its turn has come");
+}

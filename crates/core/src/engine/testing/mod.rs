@@ -14,6 +14,7 @@ mod world;
 pub use picking::Picking;
 
 use super::Engine;
+use super::torrent::Torrent;
 use crate::base::{Machine as _, Rng};
 
 /// Plays an engine in a model of the world that keeps every promise of the hands and no promise
@@ -35,7 +36,9 @@ impl Engine {
         let outstanding: usize = self.torrents.iter().map(|(_, torrent)| torrent.jobs()).sum();
         assert_eq!(self.shared.jobs(), outstanding, "jobs");
         self.torrents.iter().for_each(|(_, torrent)| torrent.check());
-        let busy = self.torrents.iter().any(|(_, torrent)| torrent.wants_tick());
+        self.torrents.check();
+        let waits = |torrent: &Torrent| torrent.sleep().is_none() && torrent.wants_tick();
+        let busy = self.torrents.iter().any(|(_, torrent)| waits(torrent));
         assert!(!busy || self.deadline().is_some(), "nobody wakes the engine");
     }
 }

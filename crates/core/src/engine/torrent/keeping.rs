@@ -105,7 +105,7 @@ impl Torrent {
 
     /// Syncs, or records, what is to be synced or recorded.
     pub(super) fn keep(&mut self, cx: &mut Cx<'_>) {
-        if !self.known || !matches!(self.phase, Phase::Checking(_) | Phase::Active) {
+        if !self.is_kept() {
             return;
         }
         match self.durable.due(&self.have, self.totals(), cx.now) {
@@ -171,8 +171,12 @@ impl Torrent {
 
     /// Whether totals wait for a record, which the heartbeat makes.
     pub(super) fn has_news(&self) -> bool {
-        let works = matches!(self.phase, Phase::Checking(_) | Phase::Active);
-        works && self.known && self.durable.differs(self.totals())
+        self.is_kept() && self.durable.differs(self.totals())
+    }
+
+    /// Whether what is held is known, and recorded as it grows.
+    pub(super) fn is_kept(&self) -> bool {
+        self.known && matches!(self.phase, Phase::Checking(_) | Phase::Active)
     }
 
     /// The sum of all lives.

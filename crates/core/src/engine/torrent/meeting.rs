@@ -84,7 +84,7 @@ impl Torrent {
         match error {
             DialError::Local => self.roster.left(remote, cx.now, REST),
             DialError::TimedOut | DialError::Unreachable if dark => {
-                cx.shared.dark = true;
+                cx.shared.dark.insert(self.id);
                 let sent = error == DialError::TimedOut;
                 self.roster.failed_in_the_dark(remote, cx.now, sent);
             }

@@ -10,6 +10,7 @@ mod files;
 mod giving;
 mod keeping;
 mod meeting;
+mod sleeping;
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -38,6 +39,7 @@ use super::roster::Roster;
 use super::shared::{Cx, Task};
 use super::spread::Spread;
 use super::status::{PeerStatus, State, Status};
+use super::torrents::Sleep;
 use super::turns::Turns;
 use crate::base::{Bitset, Rng, Time};
 
@@ -96,6 +98,8 @@ pub(super) struct Torrent {
     up: Meter,
     wasted: u64,
     rng: Rng,
+    /// The heartbeat passes it by.
+    sleep: Option<Sleep>,
 }
 
 #[derive(Debug)]
@@ -177,6 +181,7 @@ impl Torrent {
             wasted: 0,
             layout,
             rng,
+            sleep: None,
         }
     }
 
@@ -373,14 +378,6 @@ impl Torrent {
     pub(super) fn ready(&mut self, cx: &mut Cx<'_>) {
         self.serve_all(cx);
         self.pump_all(cx);
-    }
-
-    /// Whether the heartbeat has anything to do here.
-    pub(super) fn wants_tick(&self) -> bool {
-        self.retry_at.is_some()
-            || self.down.rate() + self.up.rate() > 0
-            || self.has_news()
-            || (self.is_active() && (!self.peers.is_empty() || self.roster.len() > 0))
     }
 
     #[cfg(any(test, feature = "testing"))]

@@ -1,6 +1,6 @@
 //! The torrents of the session: taken in, asked about, forgotten.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -18,6 +18,8 @@ use crate::store::TorrentFiles;
 #[derive(Debug, Default)]
 pub(super) struct Torrents {
     held: HashMap<TorrentId, Held>,
+    /// The info-hashes of all of them, and of those that are pending.
+    hashes: HashSet<[u8; 20]>,
     /// Given to the engine, and not named yet.
     pending: HashMap<u64, Pending>,
     ticket: u64,
@@ -39,13 +41,6 @@ struct Pending {
     peers: Vec<SocketAddr>,
     known: Option<Box<Known>>,
     reply: Sender<Result<TorrentId, AddError>>,
-}
-
-impl Torrents {
-    fn has(&self, info_hash: &[u8; 20]) -> bool {
-        self.held.values().any(|held| held.info_hash == *info_hash)
-            || self.pending.values().any(|pending| pending.info_hash == *info_hash)
-    }
 }
 
 impl Brain {
@@ -83,7 +78,7 @@ impl Brain {
         reply: Sender<Result<TorrentId, AddError>>,
     ) -> Result<(), AddError> {
         let info_hash = metainfo.info_hash_v1.ok_or(AddError::V2Only)?;
-        if self.torrents.has(&info_hash) {
+        if self.torrents.hashes.contains(&info_hash) {
             return Err(AddError::Duplicate);
         }
         if metainfo.name.eq_ignore_ascii_case(RESERVED) {
@@ -103,6 +98,7 @@ impl Brain {
         let memory = known.as_mut().and_then(|known| known.memory.take());
         let pending = Pending { info_hash, files, tiers, peers, known, reply };
         self.torrents.pending.insert(ticket, pending);
+        self.torrents.hashes.insert(info_hash);
         let torrent = AddTorrent {
             ticket,
             info_hash,
@@ -141,7 +137,9 @@ impl Brain {
     /// Forgets a torrent that the engine has forgotten.
     pub(super) fn forget_if_gone(&mut self, torrent: TorrentId) {
         if self.engine.status(torrent).is_none() {
-            self.torrents.held.remove(&torrent);
+            if let Some(held) = self.torrents.held.remove(&torrent) {
+                self.torrents.hashes.remove(&held.info_hash);
+            }
             self.store.remove(torrent);
             self.trackers.forget(torrent);
         }

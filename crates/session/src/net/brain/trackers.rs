@@ -1,6 +1,6 @@
 //! The announcers of the torrents: what they are told, and who carries out what they want.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use toubkal_core::base::{Machine, Outbox, Rng, Time};
@@ -14,7 +14,7 @@ use crate::net::wake::Inlet;
 use crate::session::{SessionEvent, TrackerState, TrackerStatus};
 use crate::tracker::{Ask, HttpOptions, TrackerClient, TrackerReply};
 
-/// How often announcers hear how the torrents are doing.
+/// How often announcers hear how downloads are doing; a seed always wants the same.
 const WATCH: Duration = Duration::from_secs(5);
 /// Peers that are asked for while downloading, and while seeding.
 const WANT: (u32, u32) = (80, 30);
@@ -39,10 +39,13 @@ pub(super) struct Trackers {
     client: Option<TrackerClient>,
     tell: Inlet<TrackerReply>,
     outbox: Outbox<Action>,
+    /// When which announcer has something to do.
+    due: BTreeSet<(Time, TorrentId)>,
+    /// Torrents that may not be seeds, and when they are looked at next.
+    watched: BTreeSet<TorrentId>,
     watch_at: Time,
-    /// The first of all that is due; looked up again when it is `stale`.
-    next: Option<Time>,
-    stale: bool,
+    /// Announcers that are between their start and [`Action::Stopped`].
+    running: usize,
 }
 
 struct One {
@@ -64,9 +67,10 @@ impl Trackers {
             client: None,
             tell,
             outbox: Outbox::new(),
+            due: BTreeSet::new(),
+            watched: BTreeSet::new(),
             watch_at: Time::START,
-            next: None,
-            stale: false,
+            running: 0,
         }
     }
 
@@ -92,29 +96,59 @@ impl Trackers {
 
     /// The torrent is gone.
     pub(super) fn forget(&mut self, torrent: TorrentId) {
-        self.stale = true;
+        self.watched.remove(&torrent);
         if let Some(one) = self.announcers.get_mut(&torrent) {
             one.leaving = true;
             if !one.running {
-                self.announcers.remove(&torrent);
+                self.remove(torrent);
             }
+        }
+    }
+
+    fn remove(&mut self, torrent: TorrentId) {
+        let due = self.announcers.remove(&torrent).and_then(|one| one.due);
+        if let Some(at) = due {
+            self.due.remove(&(at, torrent));
         }
     }
 
     /// When an announcer has something to do.
     pub(super) fn deadline(&self) -> Option<Time> {
-        if self.stale { self.first() } else { self.next }
+        let watch = (!self.watched.is_empty()).then_some(self.watch_at);
+        self.due.first().map(|&(at, _)| at).into_iter().chain(watch).min()
     }
 
-    fn first(&self) -> Option<Time> {
-        let due = self.announcers.values().filter_map(|one| one.due).min();
-        let watch = self.announcers.values().any(|one| one.running).then_some(self.watch_at);
-        due.into_iter().chain(watch).min()
+    /// Notes when an announcer has something to do next.
+    fn plan(&mut self, torrent: TorrentId) {
+        let Some(one) = self.announcers.get_mut(&torrent) else { return };
+        let next = one.announcer.deadline().map(|(at, _)| at);
+        if next == one.due {
+            return;
+        }
+        if let Some(at) = std::mem::replace(&mut one.due, next) {
+            self.due.remove(&(at, torrent));
+        }
+        self.due.extend(next.map(|at| (at, torrent)));
+    }
+
+    /// The announcer runs from now on, or not any more.
+    fn set_running(&mut self, torrent: TorrentId, running: bool) {
+        let Some(one) = self.announcers.get_mut(&torrent) else { return };
+        match (std::mem::replace(&mut one.running, running), running) {
+            (false, true) => self.running += 1,
+            (true, false) => self.running -= 1,
+            _ => {}
+        }
+        if running {
+            self.watched.insert(torrent);
+        } else {
+            self.watched.remove(&torrent);
+        }
     }
 
     /// Whether no tracker waits to hear that we leave.
     pub(super) fn are_told(&self) -> bool {
-        !self.announcers.values().any(|one| one.running)
+        self.running == 0
     }
 
     /// How the trackers of a torrent stand.
@@ -141,9 +175,7 @@ impl Trackers {
 impl Brain {
     /// The torrent transfers, or transfers again.
     pub(super) fn start_announcing(&mut self, now: Time, torrent: TorrentId) {
-        if let Some(one) = self.trackers.announcers.get_mut(&torrent) {
-            one.running = true;
-        }
+        self.trackers.set_running(torrent, true);
         self.tell_announcer(now, torrent, tracker::Event::Start);
     }
 
@@ -161,29 +193,31 @@ impl Brain {
 
     /// Does what announcers have to do by now.
     pub(super) fn advance_announcers(&mut self, now: Time) {
-        if self.trackers.stale {
-            self.trackers.next = self.trackers.first();
-            self.trackers.stale = false;
+        let due = self.trackers.due.iter().take_while(|(at, _)| *at <= now);
+        for torrent in due.map(|&(_, torrent)| torrent).collect::<Vec<_>>() {
+            self.look_after(now, torrent);
         }
-        if self.trackers.next.is_none_or(|due| due > now) {
-            return;
-        }
-        self.trackers.stale = true;
-        let watch = self.trackers.watch_at <= now;
-        if watch {
+        if !self.trackers.watched.is_empty() && self.trackers.watch_at <= now {
             self.trackers.watch_at = now.after(WATCH);
+            for torrent in self.trackers.watched.iter().copied().collect::<Vec<_>>() {
+                self.look_after(now, torrent);
+            }
         }
-        let is_due = |one: &One| (watch && one.running) || one.due.is_some_and(|due| due <= now);
-        let due: Vec<_> = self.trackers.announcers.iter().filter(|(_, one)| is_due(one)).collect();
-        for torrent in due.into_iter().map(|(torrent, _)| *torrent).collect::<Vec<_>>() {
-            let status = self.engine.status(torrent);
-            self.with_announcer(now, torrent, |announcer, out| {
-                if let Some(status) = status {
-                    announcer.handle(now, want(&status), out);
-                }
-                announcer.advance(now, out);
-            });
+    }
+
+    /// Tells an announcer how its torrent is doing, and has it do what is due.
+    fn look_after(&mut self, now: Time, torrent: TorrentId) {
+        let status = self.engine.status(torrent);
+        if status.is_none_or(|status| status.state == State::Seeding) {
+            // A seed wants what it is told now, for ever.
+            self.trackers.watched.remove(&torrent);
         }
+        self.with_announcer(now, torrent, |announcer, out| {
+            if let Some(status) = status {
+                announcer.handle(now, want(&status), out);
+            }
+            announcer.advance(now, out);
+        });
     }
 
     /// An answer from outside.
@@ -204,7 +238,6 @@ impl Brain {
         torrent: TorrentId,
         tell: impl FnOnce(&mut Announcer, &mut Outbox<Action>),
     ) {
-        self.trackers.stale = true;
         let mut out = std::mem::take(&mut self.trackers.outbox);
         if let Some(one) = self.trackers.announcers.get_mut(&torrent) {
             if let Some(status) = self.engine.status(torrent) {
@@ -219,9 +252,7 @@ impl Brain {
         for action in actions {
             self.announcer_wants(now, torrent, action);
         }
-        if let Some(one) = self.trackers.announcers.get_mut(&torrent) {
-            one.due = one.announcer.deadline().map(|(due, _)| due);
-        }
+        self.trackers.plan(torrent);
     }
 
     fn announcer_wants(&mut self, now: Time, torrent: TorrentId, action: Action) {
@@ -241,11 +272,9 @@ impl Brain {
             }
             Action::Notify { tracker, news } => self.tell_news(torrent, tracker, news),
             Action::Stopped => {
-                if let Some(one) = self.trackers.announcers.get_mut(&torrent) {
-                    one.running = false;
-                    if one.leaving {
-                        self.trackers.announcers.remove(&torrent);
-                    }
+                self.trackers.set_running(torrent, false);
+                if self.trackers.announcers.get(&torrent).is_some_and(|one| one.leaving) {
+                    self.trackers.remove(torrent);
                 }
             }
         }

@@ -1,0 +1,144 @@
+//! All torrents, and which of them are awake.
+//!
+//! The heartbeat goes to those that are awake alone, so that ten thousand seeds that nobody asks
+//! for anything cost what none costs. A torrent wakes whenever something happens to it, and is
+//! then as if it had had every heartbeat; it falls asleep when the next one would change nothing.
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+use super::event::{TorrentId, TorrentKind};
+use super::torrent::Torrent;
+use crate::base::{Slab, Time};
+
+/// The torrents. A leaf: it knows no action.
+#[derive(Debug, Default)]
+pub(super) struct Torrents {
+    all: Slab<TorrentKind, Torrent>,
+    awake: BTreeSet<TorrentId>,
+    /// Those that sleep until a peer that they know may be tried again.
+    due: BTreeSet<(Time, TorrentId)>,
+    beats: Beats,
+}
+
+/// The heartbeats so far: how many, and when the last one was.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Beats {
+    pub(super) count: u64,
+    pub(super) last: Time,
+}
+
+/// The sleep of a torrent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sleep {
+    /// The heartbeats that there were before.
+    pub(super) since: u64,
+    /// When it wakes by itself.
+    pub(super) until: Option<Time>,
+}
+
+/// Whether a torrent needs the heartbeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// Each beat.
+    Beat,
+    /// The next at this time, at the earliest.
+    At(Time),
+    /// None, before something happens.
+    Nothing,
+}
+
+impl Torrents {
+    pub(super) fn insert_with(&mut self, make: impl FnOnce(TorrentId) -> Torrent) -> TorrentId {
+        let id = self.all.insert_with(make);
+        self.awake.insert(id);
+        id
+    }
+
+    pub(super) fn remove(&mut self, id: TorrentId) {
+        self.awake.remove(&id);
+        if let Some(Sleep { until: Some(at), .. }) = self.all.remove(id).and_then(|it| it.sleep()) {
+            self.due.remove(&(at, id));
+        }
+    }
+
+    pub(super) fn get(&self, id: TorrentId) -> Option<&Torrent> {
+        self.all.get(id)
+    }
+
+    /// A torrent to which something happens: it wakes.
+    pub(super) fn get_mut(&mut self, id: TorrentId) -> Option<&mut Torrent> {
+        let torrent = self.all.get_mut(id)?;
+        if let Some(sleep) = torrent.rouse(self.beats) {
+            self.awake.insert(id);
+            if let Some(at) = sleep.until {
+                self.due.remove(&(at, id));
+            }
+        }
+        Some(torrent)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (TorrentId, &Torrent)> + '_ {
+        self.all.iter()
+    }
+
+    /// All, in their order.
+    pub(super) fn ids(&self) -> Vec<TorrentId> {
+        self.all.iter().map(|(id, _)| id).collect()
+    }
+
+    /// Those that are awake, in their order.
+    pub(super) fn awake(&self) -> Vec<TorrentId> {
+        self.awake.iter().copied().collect()
+    }
+
+    /// The heart beats: wakes those whose time has come, and says who is awake.
+    pub(super) fn beat(&mut self, now: Time) -> Vec<TorrentId> {
+        while let Some(&(at, id)) = self.due.first()
+            && at <= now
+        {
+            let woken = self.get_mut(id).is_some();
+            debug_assert!(woken, "who is removed is not due");
+            self.due.remove(&(at, id));
+        }
+        self.beats = Beats { count: self.beats.count + 1, last: now };
+        self.awake()
+    }
+
+    /// Lets those sleep that need no heartbeat; says whether anybody needs one.
+    pub(super) fn settle(&mut self, now: Time) -> bool {
+        let (all, due, beats) = (&mut self.all, &mut self.due, self.beats);
+        let mut busy = false;
+        self.awake.retain(|&id| {
+            let Some(torrent) = all.get_mut(id) else { return false };
+            let until = match torrent.need(now) {
+                Need::Beat => {
+                    busy |= torrent.wants_tick();
+                    return true;
+                }
+                Need::At(at) => Some(at),
+                Need::Nothing => None,
+            };
+            torrent.fall_asleep(Sleep { since: beats.count, until });
+            due.extend(until.map(|at| (at, id)));
+            false
+        });
+        busy || !due.is_empty()
+    }
+}
+
+#[cfg(any(test, feature = "testing"))]
+impl Torrents {
+    /// Panics when who sleeps is not as it should be.
+    pub(super) fn check(&self) {
+        for (id, torrent) in self.all.iter() {
+            let sleep = torrent.sleep();
+            assert_eq!(self.awake.contains(&id), sleep.is_none(), "awake");
+            let until = sleep.and_then(|sleep| sleep.until);
+            assert!(until.is_none_or(|at| self.due.contains(&(at, id))), "nobody wakes it");
+            assert!(sleep.is_none() || torrent.need(self.beats.last) != Need::Beat, "asleep");
+        }
+        let timed = self.all.iter().filter(|(_, it)| it.sleep().is_some_and(|s| s.until.is_some()));
+        assert_eq!(timed.count(), self.due.len(), "who is due");
+    }
+}
