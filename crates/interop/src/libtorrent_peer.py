@@ -125,9 +125,13 @@ def many(torrents, folder, resume, listen, complete):
     names = sorted(os.listdir(torrents))
     for name in names:
         here.async_add_torrent(remembered(resume, name) or params_of(f"{torrents}/{name}", folder))
-    while not ending and sum(status.is_seeding for status in here.get_torrents(any_status)) < len(names):
-        time.sleep(0.02)
+    while not ending:
+        begun = time.monotonic()
         here.pop_alerts()
+        if sum(status.is_seeding for status in here.get_torrent_status(any_status)) == len(names):
+            break
+        # To ask costs time; most of it is for the work.
+        time.sleep(max(0.01, 4 * (time.monotonic() - begun)))
     mark(complete, str(len(names)))
     while not ending:
         here.wait_for_alert(500)

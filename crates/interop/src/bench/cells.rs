@@ -60,7 +60,7 @@ pub(super) const CELLS: &[Cell] = &[
     Cell::of("get-small", "Downloading pieces of 64 KiB", get(Which::Small), FAST).drawn(),
     Cell::of("get-large", "Downloading pieces of 8 MiB", get(Which::Large), FAST).drawn(),
     Cell::of("get-own", "Downloading one file from a Toubkal seed", OWN, FAST).drawn(),
-    Cell::of("seed", "Seeding to a libtorrent leecher", give(Rival::Libtorrent), ALL),
+    Cell::of("seed", "Seeding to a libtorrent leecher", give(Rival::Libtorrent), FAST),
     Cell::of("seed-own", "Seeding to a Toubkal leecher", give(Rival::Toubkal), FAST),
     Cell::of("seed-8", "Seeding to eight libtorrent leechers", give_8(Rival::Libtorrent), FAST),
     Cell::of("seed-own-8", "Seeding to eight Toubkal leechers", give_8(Rival::Toubkal), FAST),

@@ -75,6 +75,10 @@ fn live(
     let mut command = command(place, rival, new)?;
     command.current_dir(&place.home).env("HOME", &place.home).env("LC_ALL", "C.UTF-8");
     let mut child = Child::start(host, command, &place.home.join("log"))?;
+    if new && rival == Rival::Transmission {
+        // Its watch folder takes a few torrents a second.
+        add_by_api(host, place, count)?;
+    }
     loop {
         if child.ended().is_some() {
             return Err(format!("it ended: {}", child.last_words()));
@@ -101,8 +105,7 @@ fn command(place: &Place, rival: Rival, new: bool) -> Result<Command, String> {
     let listen = place.listen.to_string();
     Ok(match rival {
         Rival::Toubkal => {
-            let here = std::env::current_exe().expect("a program knows its own path");
-            let mut command = Command::new(here.with_file_name("examples").join("many"));
+            let mut command = Command::new(super::clients::beside("examples/many"));
             command.arg(&place.torrents).arg(&place.data).arg(place.home.join("state.db"));
             command.arg(listen).arg(place.complete());
             command
@@ -136,11 +139,7 @@ fn command(place: &Place, rival: Rival, new: bool) -> Result<Command, String> {
             command.arg(place.api.port().to_string()).arg("--config-dir").arg(&place.home);
             command.arg("--peerport").arg(place.listen.port().to_string());
             command.arg("--download-dir").arg(&place.data);
-            if new {
-                command.arg("--watch-dir").arg(&place.torrents);
-            } else {
-                command.arg("--no-watch-dir");
-            }
+            command.arg("--no-watch-dir");
             command
         }
         _ => return Err("not measured".to_owned()),
@@ -169,19 +168,45 @@ fn seeding(host: &Host, place: &Place, rival: Rival) -> u32 {
     }
 }
 
-/// Transmission answers once it is told the word that it has given.
+/// Adds all torrents to Transmission, one request each, as soon as it answers.
+fn add_by_api(host: &Host, place: &Place, count: u32) -> Result<(), String> {
+    let start = Instant::now();
+    let (api, torrents) = (place.api, place.torrents.clone());
+    while host.run(move || TcpStream::connect(api)).is_err() {
+        if start.elapsed() > PATIENCE {
+            return Err("its API does not answer".to_owned());
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    let added = host.run(move || {
+        let session = session_of(api)?;
+        (0..count).try_for_each(|number| {
+            let path = torrents.join(format!("t{number:06}.torrent"));
+            let arguments = format!(r#"{{"filename":"{}"}}"#, path.display());
+            call(api, &session, "torrent-add", &arguments).map(|_| ())
+        })
+    });
+    added.map_err(|error| format!("its API failed: {error}"))
+}
+
 fn ask_transmission(api: SocketAddr) -> std::io::Result<String> {
-    let body = r#"{"method":"torrent-get","arguments":{"fields":["status"]}}"#;
-    let request = |session: &str| {
-        format!(
-            "POST /transmission/rpc HTTP/1.0\r\nX-Transmission-Session-Id: {session}\r\n\
-             Content-Length: {}\r\n\r\n{body}",
-            body.len()
-        )
-    };
-    let refused = ask(api, &request("none"))?;
+    call(api, &session_of(api)?, "torrent-get", r#"{"fields":["status"]}"#)
+}
+
+/// Transmission answers once it is told the word that it has given.
+fn session_of(api: SocketAddr) -> std::io::Result<String> {
+    let refused = call(api, "none", "session-get", "{}")?;
     let session = refused.lines().find_map(|line| line.strip_prefix("X-Transmission-Session-Id: "));
-    ask(api, &request(session.unwrap_or_default().trim()))
+    Ok(session.unwrap_or_default().trim().to_owned())
+}
+
+fn call(api: SocketAddr, session: &str, method: &str, arguments: &str) -> std::io::Result<String> {
+    let body = format!(r#"{{"method":"{method}","arguments":{arguments}}}"#);
+    let head = format!(
+        "Connection: close\r\nX-Transmission-Session-Id: {session}\r\nContent-Length: {}",
+        body.len()
+    );
+    ask(api, &format!("POST /transmission/rpc HTTP/1.0\r\nHost: {api}\r\n{head}\r\n\r\n{body}"))
 }
 
 /// One HTTP request.

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::{End, Job};
+use super::{End, Job, beside};
 
 /// Takes what another limit program gives.
 pub(super) fn leech(job: &Job<'_>) -> (Command, End) {
@@ -41,9 +41,7 @@ pub(super) fn hash(job: &Job<'_>) -> (Command, End) {
 }
 
 fn limit(role: &str, job: &Job<'_>) -> Command {
-    let mut here = std::env::current_exe().expect("a program knows its own path");
-    here.set_file_name("limit");
-    let mut command = Command::new(here);
+    let mut command = Command::new(beside("limit"));
     command.arg(role).arg(job.path()).arg(job.content.size().to_string());
     command.arg(job.content.file_count().to_string());
     command.arg(job.content.piece_length().to_string()).arg(job.torrent);

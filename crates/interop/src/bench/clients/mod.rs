@@ -222,6 +222,14 @@ fn at_home((mut command, end): (Command, End), job: &Job<'_>) -> (Command, End) 
     (command, end)
 }
 
+/// A program that is built together with this one. A test lies one folder deeper.
+pub(super) fn beside(name: &str) -> PathBuf {
+    let here = std::env::current_exe().expect("a program knows its own path");
+    let mut folders = here.ancestors().skip(1);
+    let there = folders.find(|folder| !folder.ends_with("deps"));
+    there.expect("a program lies in a folder").join(name)
+}
+
 fn write(path: &Path, text: &str) {
     fs::write(path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
 }
