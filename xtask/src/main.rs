@@ -45,7 +45,7 @@ Usage: cargo xtask <command>
              A download of SIZE (64MiB) that is killed N times (20) at moments drawn
              from S (0): nothing that was recorded may be wrong.
   bench [--cells PATTERN,...] [--clients NAME,...] [--rounds N] [--size MiB] [--to FOLDER]
-        [--json FILE] [--write] [--quick]
+        [--json FILE] [--from FILE] [--write] [--quick]
              Toubkal and other clients side by side: downloading, seeding, checking, many
              torrents. --help tells more.
   tools      Installs what the interop tests need, and nothing else.

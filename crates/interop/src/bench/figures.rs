@@ -72,7 +72,7 @@ impl Figure {
 pub(super) type Sample = BTreeMap<Figure, f64>;
 
 /// One run, and how it went.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub(super) struct Record {
     pub(super) cell: &'static str,
     pub(super) who: &'static str,

@@ -45,8 +45,9 @@ fn cpu_of(stat: &str) -> f64 {
 
 /// The bytes that a device has received, by `/proc/net/dev`.
 pub(super) fn received(table: &str, device: &str) -> Option<u64> {
-    let row = table.lines().find_map(|line| line.trim_start().strip_prefix(device))?;
-    row.strip_prefix(':')?.split_whitespace().next()?.parse().ok()
+    let mut rows = table.lines().filter_map(|line| line.trim_start().split_once(':'));
+    let (_, counts) = rows.find(|(name, _)| *name == device)?;
+    counts.split_whitespace().next()?.parse().ok()
 }
 
 /// A transfer as it was seen: when, and how many bytes had come by then.

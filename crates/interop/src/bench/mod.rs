@@ -11,6 +11,7 @@ mod chart;
 mod child;
 mod clients;
 mod figures;
+mod interrupt;
 mod many;
 mod meter;
 mod options;
@@ -63,7 +64,13 @@ fn measure(options: &Options) -> Result<(), String> {
     let here = |rival: Rival| versions.iter().any(|(known, v)| *known == rival && v.is_ok());
     let turns = turns(options, here);
     let start = Instant::now();
-    let records = play(options, &turns)?;
+    let mut records = Vec::new();
+    for file in &options.from {
+        records.extend(report::read(file)?);
+    }
+    if !turns.is_empty() {
+        records.extend(play(options, &turns)?);
+    }
     println!();
     for cell in &options.cells {
         let own: Vec<&Record> = records.iter().filter(|r| r.cell == cell.name).collect();
@@ -114,6 +121,9 @@ fn play(options: &Options, turns: &[Turn<'_>]) -> Result<Vec<Record>, String> {
         None => None,
     };
     let mut stage = Stage::new(options.size, &options.to)?;
+    if options.ends_at_signals {
+        interrupt::cleans_up(stage.folders())?;
+    }
     let mut seeds = Seeds::new();
     let mut records: Vec<Record> = Vec::new();
     let mut hopeless: Vec<(&str, Rival)> = Vec::new();
@@ -176,7 +186,8 @@ fn tell(what: &str, outcome: &Result<figures::Sample, String>) {
 pub fn small_bench() -> Result<String, String> {
     let clients = "limit,toubkal,libtorrent";
     let args = ["--cells", "=get,=verify", "--clients", clients, "--size", "8", "--rounds", "1"];
-    let options = Options::parse(&args.map(str::to_owned))?;
+    let mut options = Options::parse(&args.map(str::to_owned))?;
+    options.ends_at_signals = false;
     let turns = turns(&options, |rival| options.rivals.contains(&rival));
     let records = play(&options, &turns)?;
     let mut text = String::new();

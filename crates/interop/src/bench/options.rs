@@ -9,7 +9,8 @@ pub(super) const HELP: &str = "\
 Toubkal and other clients side by side, in one run.
 
 Usage: cargo xtask bench [--cells PATTERN,...] [--clients NAME,...] [--rounds N]
-                         [--size MiB] [--to FOLDER] [--json FILE] [--write] [--quick]
+                         [--size MiB] [--to FOLDER] [--json FILE] [--from FILE]...
+                         [--write] [--quick]
 
   --cells PATTERN,...   Only cells whose name is or contains one of these; `=NAME` for one
                         of exactly this name
@@ -18,6 +19,9 @@ Usage: cargo xtask bench [--cells PATTERN,...] [--clients NAME,...] [--rounds N]
   --size MiB            The size of the single file (default 2048)
   --to FOLDER           Where to (default: the folder for temporary files)
   --json FILE           Every run, one object a line
+  --from FILE           Runs that an earlier --json has written, to be counted with these; may
+                        be repeated
+  --rounds 0            Measures nothing: tables of earlier runs
   --write               Puts the tables into docs/performance.md, and the chart beside it
   --quick               One round of 64 MiB, to see that everything works
 
@@ -32,7 +36,11 @@ pub(super) struct Options {
     pub(super) size: u64,
     pub(super) to: PathBuf,
     pub(super) json: Option<PathBuf>,
+    /// Runs of before, to be counted with these.
+    pub(super) from: Vec<PathBuf>,
     pub(super) write: bool,
+    /// A signal ends this process and all that it has started; not in a test.
+    pub(super) ends_at_signals: bool,
     /// As it was typed.
     pub(super) typed: String,
 }
@@ -47,7 +55,9 @@ impl Options {
             size: 2048 << 20,
             to: std::env::temp_dir(),
             json: None,
+            from: Vec::new(),
             write: false,
+            ends_at_signals: true,
             typed: args.join(" "),
         };
         let mut words = args.iter();
@@ -56,10 +66,11 @@ impl Options {
             match word.as_str() {
                 "--cells" => options.cells = cells(value()?)?,
                 "--clients" => options.rivals = rivals(value()?)?,
-                "--rounds" => options.rounds = number(value()?)?,
-                "--size" => options.size = u64::from(number(value()?)?) << 20,
+                "--rounds" => options.rounds = number(value()?, 0)?,
+                "--size" => options.size = u64::from(number(value()?, 1)?) << 20,
                 "--to" => options.to = PathBuf::from(value()?),
                 "--json" => options.json = Some(PathBuf::from(value()?)),
+                "--from" => options.from.push(PathBuf::from(value()?)),
                 "--write" => options.write = true,
                 "--quick" => (options.rounds, options.size) = (1, 64 << 20),
                 other => {
@@ -71,9 +82,9 @@ impl Options {
     }
 }
 
-fn number(text: &str) -> Result<u32, String> {
-    let number = text.parse().ok().filter(|number| *number > 0);
-    number.ok_or_else(|| format!("`{text}` is no number above 0"))
+fn number(text: &str, least: u32) -> Result<u32, String> {
+    let number = text.parse().ok().filter(|number| *number >= least);
+    number.ok_or_else(|| format!("`{text}` is no number of {least} or more"))
 }
 
 /// The cells that one of the patterns means.
@@ -130,7 +141,7 @@ mod tests {
         for (args, fault) in [
             (["--cells", "nothing"], "no cell is meant by `nothing`"),
             (["--clients", "nobody"], "no client `nobody`"),
-            (["--rounds", "0"], "`0` is no number above 0"),
+            (["--size", "0"], "`0` is no number of 1 or more"),
             (["--what", ""], "knows no --what"),
         ] {
             let error = parse(&args).err().expect("it is wrong");

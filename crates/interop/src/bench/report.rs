@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
+use super::cells::CELLS;
 use super::chart::{self, Group};
 use super::clients::Rival;
 use super::figures::{Figure, Record};
@@ -29,6 +30,30 @@ pub(super) fn json(record: &Record) -> Value {
         Err(reason) => _ = object.insert("failed".to_owned(), json!(reason)),
     }
     Value::Object(object)
+}
+
+/// The runs in a file that holds one as an object on each line.
+pub(super) fn read(path: &Path) -> Result<Vec<Record>, String> {
+    let text = fs::read_to_string(path);
+    let text = text.map_err(|error| format!("{}: {error}", path.display()))?;
+    let fault = |line: &str| format!("{}: this is no run: {line}", path.display());
+    text.lines().map(|line| record(line).ok_or_else(|| fault(line))).collect()
+}
+
+/// The inverse of [`json`]. None of what this program has not written.
+fn record(line: &str) -> Option<Record> {
+    let object: Value = serde_json::from_str(line).ok()?;
+    let cell = CELLS.iter().find(|cell| object["cell"] == cell.name)?.name;
+    let who = Rival::ALL.into_iter().find(|rival| object["client"] == rival.name())?.name();
+    let round = u32::try_from(object["round"].as_u64()?).ok()?;
+    let outcome = match object["failed"].as_str() {
+        Some(reason) => Err(reason.to_owned()),
+        None => Ok(Figure::ALL
+            .into_iter()
+            .filter_map(|figure| Some((figure, object[figure.names().1].as_f64()?)))
+            .collect()),
+    };
+    Some(Record { cell, who, round, outcome })
 }
 
 /// Writes the tables and the chart.
@@ -138,5 +163,17 @@ mod tests {
         assert_eq!(json(&record), expected);
         record.outcome = Err("it sleeps".to_owned());
         assert_eq!(json(&record)["failed"], "it sleeps");
+    }
+
+    #[test]
+    fn what_is_written_of_a_run_is_read_again() {
+        let outcome = Ok([(Figure::Rate, 719.0), (Figure::Cpu, 1.5)].into());
+        let mut run = Record { cell: "seed-8", who: "aria2", round: 2, outcome };
+        for outcome in [run.outcome.clone(), Err("it sleeps".to_owned())] {
+            run.outcome = outcome;
+            assert_eq!(record(&json(&run).to_string()).as_ref(), Some(&run));
+        }
+        assert_eq!(record(r#"{"cell":"no such","client":"aria2","round":1}"#), None);
+        assert_eq!(record("text"), None);
     }
 }

@@ -74,6 +74,11 @@ impl Stage {
         Ok(Stage { net, hosts, announce, wire, memory, disk, size, contents, ports })
     }
 
+    /// The folders that go with it.
+    pub(super) fn folders(&self) -> Vec<PathBuf> {
+        [&self.memory, &self.disk].map(|folder| folder.path().to_path_buf()).into()
+    }
+
     /// Writes a content and its torrents, unless that is done.
     pub(super) fn prepare(&mut self, which: Which) {
         if self.contents.contains_key(&which) {

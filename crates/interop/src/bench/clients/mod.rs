@@ -163,6 +163,7 @@ impl Rival {
             Rival::Toubkal => toubkal::create(job),
             Rival::Libtorrent => libtorrent::create(job),
             Rival::Transmission => transmission::create(job),
+            Rival::Rqbit => return Err("`rqbit share` makes one, but goes on".to_owned()),
             _ => return Err("it has no command for it".to_owned()),
         };
         Ok(at_home(plan, job))
