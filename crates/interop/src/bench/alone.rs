@@ -30,6 +30,9 @@ pub(super) fn run(
         seed: None,
     };
     let (command, end) = plan(rival, &job)?;
+    if on_disk {
+        drop(stage.warm(content.size())?);
+    }
     let start = Instant::now();
     let mut child = Child::start(stage.host(1), command, &home.path().join("log"))?;
     let mut looks = 0_u32;

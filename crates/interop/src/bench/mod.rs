@@ -19,6 +19,7 @@ mod report;
 mod stage;
 mod table;
 mod transfer;
+mod warm;
 
 use std::fs::File;
 use std::io::{IsTerminal, Write};

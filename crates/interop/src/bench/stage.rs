@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use super::announce::Announce;
 use super::child::{Child, Wire};
 use super::clients::{Job, Rival};
+use super::warm::Warm;
 use crate::{Content, Host, Network};
 
 /// Leechers at once, at most.
@@ -129,6 +130,11 @@ impl Stage {
     /// A new folder on the disk.
     pub(super) fn folder(&self) -> Result<TempDir, String> {
         tempfile::tempdir_in(self.disk.path()).map_err(|error| format!("no folder: {error}"))
+    }
+
+    /// Memory for so many bytes that are about to be written.
+    pub(super) fn warm(&self, bytes: u64) -> Result<Warm, String> {
+        Warm::file(self.disk.path(), bytes)
     }
 
     /// A new folder in memory.

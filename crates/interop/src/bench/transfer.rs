@@ -16,6 +16,9 @@ const LOOK: Duration = Duration::from_millis(3);
 /// Slower than this, in bytes a second, does not finish in time.
 const SLOWEST: u64 = 20_000_000;
 
+/// Bytes on the wire after which the payload comes.
+const BEGUN: u64 = 256 << 10;
+
 /// Who takes, and how.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Takers {
@@ -44,11 +47,13 @@ pub(super) fn run(
 ) -> Result<Sample, String> {
     let content = stage.content(which);
     stage.announce.tell(vec![seed.address]);
+    let mut warm = Some(stage.warm(content.size() * takers.count as u64)?);
     let given = seed.child.cpu();
     let payload = content.size() * takers.count as u64;
     let patience = Duration::from_secs(30 + payload / SLOWEST);
     let (mut course, start) = (Course::default(), Instant::now());
-    course.note(Duration::ZERO, stage.wire.bytes());
+    let before = stage.wire.bytes();
+    course.note(Duration::ZERO, before);
     let mut all = Vec::new();
     for number in 1..=takers.count {
         all.push(begin(stage, which, seed, takers, number)?);
@@ -60,7 +65,11 @@ pub(super) fn run(
             return Err(format!("did not finish within {} s: {words}", patience.as_secs()));
         }
         thread::sleep(LOOK);
-        course.note(start.elapsed(), stage.wire.bytes());
+        let bytes = stage.wire.bytes();
+        course.note(start.elapsed(), bytes);
+        if bytes - before > BEGUN {
+            warm = None;
+        }
         if looks.is_multiple_of(16) {
             all.iter_mut().for_each(|taker| taker.child.look());
             seed.child.look();
@@ -68,6 +77,7 @@ pub(super) fn run(
         looks += 1;
     }
     let wall = start.elapsed();
+    drop(warm);
     course.note(wall, stage.wire.bytes());
     all.iter_mut().for_each(|taker| taker.child.stop());
     if takers.compare {
