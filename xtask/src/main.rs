@@ -1,6 +1,7 @@
 //! Chores of the repository. `cargo xtask help` lists them.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod fuzz;
 mod guard;
 mod kills;
@@ -47,8 +48,10 @@ Usage: cargo xtask <command>
   guard [NAME]... [--record REASON]
              Counts the instructions of small workloads and compares them with
              crates/guard/record.txt, or records what has changed, and why.
-  bench-get [--rounds N] [--size MiB] [--to FOLDER]
-             Toubkal and libtorrent as leechers of the same seed, in turn.
+  bench [--cells PATTERN,...] [--clients NAME,...] [--rounds N] [--size MiB] [--to FOLDER]
+        [--json FILE] [--from FILE] [--write] [--quick]
+             Toubkal and other clients side by side: downloading, seeding, checking, many
+             torrents. --help tells more.
   tools      Installs what the interop tests need, and nothing else.
   help       This text.
 ";
@@ -68,7 +71,7 @@ fn main() -> ExitCode {
         "fuzz" => fuzz::run(rest),
         "guard" => guard::run(rest),
         "kills" => kills::run(rest),
-        "bench-get" => bench_get(rest),
+        "bench" => bench::run(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             Ok(())
@@ -82,22 +85,4 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// Builds what is measured as users get it, and measures it.
-fn bench_get(args: &[String]) -> Result<(), String> {
-    tools::install()?;
-    let mut build = shell::cargo(["build", "--release", "--quiet", "--package", "toubkal"]);
-    let mut bench = shell::cargo(["run", "--release", "--quiet", "--package", "toubkal-interop"]);
-    bench.args(["--bin", "bench-get", "--"]).args(args);
-    let mut bench = steps::in_own_user_space(&bench);
-    bench.env("TOUBKAL", shell::target_dir().join("release/toubkal"));
-    for step in [&mut build, &mut bench] {
-        let status =
-            step.status().map_err(|e| format!("{} did not start: {e}", shell::show(step)))?;
-        if !status.success() {
-            return Err(format!("{} failed ({status})", shell::show(step)));
-        }
-    }
-    Ok(())
 }

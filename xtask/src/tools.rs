@@ -73,7 +73,12 @@ fn has_venv() -> bool {
 }
 
 /// Installs packages, or says how: `why`, and how to do without.
-fn install_packages(packages: &[&str], why: &str, without: &str, log: &Log) -> Result<(), String> {
+pub(crate) fn install_packages(
+    packages: &[&str],
+    why: &str,
+    without: &str,
+    log: &Log,
+) -> Result<(), String> {
     if packages.is_empty() {
         return Ok(());
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use sha1::{Digest, Sha1};
 use tempfile::TempDir;
@@ -13,7 +14,8 @@ use crate::Peer;
 
 /// Files, and the folder in which they lie.
 pub struct Content {
-    folder: TempDir,
+    /// Shared with the same files in pieces of another length.
+    folder: Rc<TempDir>,
     name: String,
     piece_length: usize,
     /// Paths from the top folder, in the order of the torrent; empty for a single file.
@@ -104,7 +106,39 @@ impl Content {
                 .unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()));
         }
         let files = files.iter().map(|&(path, size)| (path.to_owned(), size)).collect();
-        Content { folder, name: name.to_owned(), piece_length, files, info: OnceCell::new() }
+        let (folder, name) = (Rc::new(folder), name.to_owned());
+        Content { folder, name, piece_length, files, info: OnceCell::new() }
+    }
+
+    /// So many files of one size, which together have at most `size` bytes.
+    pub(crate) fn equal_files(folder: &Path, name: &str, size: u64, count: u32) -> Content {
+        let each = size / u64::from(count);
+        let files: Vec<(String, u64)> =
+            (0..count).map(|file| (format!("{file:04}.bin"), each)).collect();
+        let files: Vec<(&str, u64)> = files.iter().map(|(path, size)| (&**path, *size)).collect();
+        Content::with(folder, name, 256 * 1024, &files)
+    }
+
+    /// The same files in pieces of another length, which is another torrent.
+    pub(crate) fn in_pieces(&self, piece_length: usize) -> Content {
+        let (name, files) = (self.name.clone(), self.files.clone());
+        let folder = Rc::clone(&self.folder);
+        Content { folder, name, piece_length, files, info: OnceCell::new() }
+    }
+
+    /// What its torrent calls it: the name of the file or the folder.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Bytes in a piece.
+    pub(crate) fn piece_length(&self) -> usize {
+        self.piece_length
+    }
+
+    /// How many files it has.
+    pub(crate) fn file_count(&self) -> usize {
+        self.files.len()
     }
 
     /// The folder that holds the content under its name.
@@ -166,15 +200,36 @@ impl Content {
 
     /// The SHA-1 of every piece.
     fn pieces(&self) -> Vec<u8> {
-        let (mut hashes, mut all) = (Vec::new(), Vec::new());
+        let (mut hashes, mut piece) = (Vec::new(), Vec::with_capacity(self.piece_length));
         for (path, _) in &self.files {
             let path: PathBuf = self.folder().join(&self.name).join(path).components().collect();
-            all.extend(fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())));
+            self.hash_file(&path, &mut piece, &mut hashes)
+                .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         }
-        for piece in all.chunks(self.piece_length) {
-            hashes.extend_from_slice(&Sha1::digest(piece));
+        if !piece.is_empty() {
+            hashes.extend_from_slice(&Sha1::digest(&piece));
         }
         hashes
+    }
+
+    /// Goes on with the piece that the file before has begun.
+    fn hash_file(
+        &self,
+        path: &Path,
+        piece: &mut Vec<u8>,
+        hashes: &mut Vec<u8>,
+    ) -> std::io::Result<()> {
+        let mut file = File::open(path)?;
+        loop {
+            let room = self.piece_length - piece.len();
+            if Read::by_ref(&mut file).take(room as u64).read_to_end(piece)? == 0 {
+                return Ok(());
+            }
+            if piece.len() == self.piece_length {
+                hashes.extend_from_slice(&Sha1::digest(&*piece));
+                piece.clear();
+            }
+        }
     }
 
     /// Stops a peer and compares what it has on disk with this content: the same files, no
@@ -186,17 +241,28 @@ impl Content {
     pub fn assert_same(&self, mut peer: Peer) {
         // Some clients write their last blocks when they end.
         peer.stop();
-        let (here, there) = (self.folder().join(&self.name), peer.folder().join(&self.name));
+        let same = self.same(&peer.folder(), !peer.client().makes_no_empty_files());
+        same.unwrap_or_else(|difference| panic!("{difference}"));
+    }
+
+    /// Compares what is in another folder with this content. An error names the difference.
+    pub(crate) fn same(&self, folder: &Path, empty_files: bool) -> Result<(), String> {
+        let (here, there) = (self.folder().join(&self.name), folder.join(&self.name));
         let (mut sent, mut arrived) = (files_of(&here), files_of(&there));
-        if peer.client().makes_no_empty_files() {
+        if !empty_files {
             sent.retain(|_, size| *size > 0);
             arrived.retain(|_, size| *size > 0);
         }
-        assert_eq!(arrived, sent, "these files are in {}", there.display());
-        for path in sent.keys() {
-            let at = first_difference(&here.join(path), &there.join(path));
-            assert_eq!(at, None, "{} differs at this byte", path.display());
+        if arrived != sent {
+            let there = there.display();
+            return Err(format!("in {there} are {arrived:?}, in the torrent are {sent:?}"));
         }
+        for path in sent.keys() {
+            if let Some(at) = first_difference(&here.join(path), &there.join(path)) {
+                return Err(format!("{} differs at byte {at}", path.display()));
+            }
+        }
+        Ok(())
     }
 }
 

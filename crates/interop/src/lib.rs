@@ -23,14 +23,16 @@
 
 mod bench;
 mod content;
+mod limit;
 mod net;
 mod peer;
 mod process;
 mod programs;
 mod tracker;
 
-pub use bench::bench_get;
+pub use bench::{bench, small_bench};
 pub use content::Content;
+pub use limit::limit;
 pub use net::{Host, Network};
 pub use peer::{Peer, Start};
 pub use process::Process;

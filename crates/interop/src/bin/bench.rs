@@ -1,11 +1,11 @@
-//! Toubkal and libtorrent as leechers of the same seed; `cargo xtask bench-get` runs it.
+//! Toubkal and other clients side by side; `cargo xtask bench` runs it.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 
 #[cfg(target_os = "linux")]
 fn main() -> ExitCode {
-    toubkal_interop::bench_get()
+    toubkal_interop::bench()
 }
 
 #[cfg(not(target_os = "linux"))]
