@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::{Duration, SystemTime};
 
 use sha1::{Digest, Sha1};
 use tempfile::TempDir;
@@ -124,6 +125,20 @@ impl Content {
         let (name, files) = (self.name.clone(), self.files.clone());
         let folder = Rc::clone(&self.folder);
         Content { folder, name, piece_length, files, info: OnceCell::new() }
+    }
+
+    /// Gives all files one time of change: a client that has only seeded them may have set it, and
+    /// another that seeds them too would doubt what is in them.
+    pub(crate) fn untouch(&self) {
+        let then = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        for (path, _) in &self.files {
+            let path: PathBuf = self.folder().join(&self.name).join(path).components().collect();
+            File::options()
+                .write(true)
+                .open(&path)
+                .and_then(|file| file.set_modified(then))
+                .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        }
     }
 
     /// What its torrent calls it: the name of the file or the folder.

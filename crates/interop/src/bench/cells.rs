@@ -153,14 +153,15 @@ impl Cell {
             Kind::Give(which, taker, count) => {
                 let mut seed = stage.seed(rival, which)?;
                 let taker = if is_limit { Rival::Limit } else { taker };
-                let sample = transfer::run(stage, which, &mut seed, taking(taker, count))?;
-                Ok(of_seed(sample, &seed))
+                let sample = transfer::run(stage, which, &mut seed, taking(taker, count));
+                of_seed(sample, seed, stage, which)
             }
             Kind::GiveAway(which) => {
                 let mut seed = stage.seed(rival, which)?;
                 let plan = if is_limit { Rival::drain } else { Rival::ask };
                 let takers = Takers { rival: Rival::Limit, count: 1, plan, compare: false };
-                Ok(of_seed(transfer::run(stage, which, &mut seed, takers)?, &seed))
+                let sample = transfer::run(stage, which, &mut seed, takers);
+                of_seed(sample, seed, stage, which)
             }
             Kind::Alone(plan, on_disk) => alone::run(stage, Which::Single, rival, plan, on_disk),
             Kind::Many(count) => many::run(stage, rival, count),
@@ -168,12 +169,20 @@ impl Cell {
     }
 }
 
-/// Where the seed is measured, the memory is that of the seed.
-fn of_seed(mut sample: Sample, seed: &Seed) -> Sample {
+/// Where the seed is measured, the memory is that of the seed. It ends with this.
+fn of_seed(
+    sample: Result<Sample, String>,
+    mut seed: Seed,
+    stage: &Stage,
+    which: Which,
+) -> Result<Sample, String> {
     let memory = seed.child.memory();
+    seed.child.stop();
+    stage.content(which).untouch();
+    let mut sample = sample?;
     sample.insert(Figure::Peak, memory.peak);
     sample.insert(Figure::Anonymous, memory.anonymous);
-    sample
+    Ok(sample)
 }
 
 /// A seed that stays. When it is new, somebody downloads from it once, which is not counted.

@@ -98,6 +98,7 @@ impl Stage {
             Which::Files => Content::equal_files(folder, "bench", size / 2, 1000),
             Which::Part => Content::single_in(folder, "part.bin", size / 4).in_pieces(1 << 20),
         };
+        content.untouch();
         content.write_torrent(&self.torrent(which, false), &[]);
         content.write_torrent(&self.torrent(which, true), &[self.announce.url()]);
         self.contents.insert(which, content);
