@@ -7,7 +7,8 @@
 //! database; then starts a session with them in a process of its own, again and again (5 times),
 //! and prints how long it takes until all are back and until all are seeding, the memory of each
 //! (above that of a session without torrents), and the share of a core over ten idle seconds.
-//! With `tracker`, each torrent has a tracker, in the first process.
+//! With `tracker`, each torrent has a tracker, in the first process. On Unix each torrent holds a
+//! file open for its lock: TORRENTS must be below `ulimit -n`.
 
 use std::path::Path;
 use std::process::Command;

@@ -37,7 +37,7 @@ pub(crate) struct Past {
 
 /// The row of a torrent, when there is one.
 pub(super) fn find(db: &Connection, key: &Key) -> Result<Option<i64>> {
-    let mut find = db.prepare("SELECT id FROM torrents WHERE hash = ?1 AND folder = ?2")?;
+    let mut find = db.prepare_cached("SELECT id FROM torrents WHERE hash = ?1 AND folder = ?2")?;
     find.query_row(params![key.hash, key.folder], |row| row.get(0)).optional()
 }
 
@@ -67,7 +67,7 @@ pub(super) fn put(db: &Connection, key: &Key, row: &Row) -> Result<i64> {
         row.paused,
         record::number(row.added),
     ];
-    db.prepare(sql)?.query_row(values, |row| row.get(0))
+    db.prepare_cached(sql)?.query_row(values, |row| row.get(0))
 }
 
 /// Writes a record, and how files are.
@@ -81,7 +81,7 @@ pub(super) fn put_record(db: &Connection, id: i64, it: &Record, marks: &Marks) -
 }
 
 fn rests(db: &Connection, id: i64) -> Result<bool> {
-    let mut ask = db.prepare("SELECT rest FROM pieces WHERE torrent = ?1")?;
+    let mut ask = db.prepare_cached("SELECT rest FROM pieces WHERE torrent = ?1")?;
     Ok(ask.query_row([id], |row| row.get::<_, i64>(0)).optional()?.is_some_and(|rest| rest != 0))
 }
 
@@ -89,7 +89,7 @@ fn put_pieces(db: &Connection, id: i64, row: &Pieces) -> Result<()> {
     let sql = "INSERT OR REPLACE INTO pieces VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     let Pieces { count, verified, synced, boot, rest, doubt, sum } = row;
     let values = params![id, count, verified, synced, boot, rest, doubt, sum];
-    db.prepare(sql)?.execute(values).map(drop)
+    db.prepare_cached(sql)?.execute(values).map(drop)
 }
 
 /// Writes how files are.
@@ -97,8 +97,8 @@ pub(super) fn put_marks(db: &Connection, id: i64, marks: &Marks) -> Result<()> {
     if marks.all {
         db.execute("DELETE FROM files WHERE torrent = ?1", [id])?;
     }
-    let mut put = db.prepare("INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, ?4, ?5)")?;
-    let mut drop = db.prepare("DELETE FROM files WHERE torrent = ?1 AND file = ?2")?;
+    let mut put = db.prepare_cached("INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    let mut drop = db.prepare_cached("DELETE FROM files WHERE torrent = ?1 AND file = ?2")?;
     for (file, mark) in &marks.changes {
         match mark {
             Some(mark) => {
@@ -118,7 +118,7 @@ pub(super) fn add_totals(db: &Connection, id: i64, before: Totals, now: Totals) 
         ON CONFLICT (torrent) DO UPDATE SET downloaded = downloaded + excluded.downloaded,
             uploaded = uploaded + excluded.uploaded, wasted = wasted + excluded.wasted";
     let since = |before: u64, now: u64| record::number(now.saturating_sub(before));
-    let mut add = db.prepare(sql)?;
+    let mut add = db.prepare_cached(sql)?;
     for torrent in [id, 0] {
         add.execute(params![
             torrent,
@@ -134,7 +134,7 @@ pub(super) fn add_totals(db: &Connection, id: i64, before: Totals, now: Totals) 
 pub(super) fn get_totals(db: &Connection, id: i64) -> Result<Totals> {
     let sql = "SELECT downloaded, uploaded, wasted FROM statistics WHERE torrent = ?1";
     let columns = |row: &Columns<'_>| Ok([row.get(0)?, row.get(1)?, row.get(2)?]);
-    let values = db.prepare(sql)?.query_row([id], columns).optional()?;
+    let values = db.prepare_cached(sql)?.query_row([id], columns).optional()?;
     // Counts that make no sense are no reason to check anything.
     Ok(values.and_then(|values| record::totals(values).ok()).unwrap_or_default())
 }
@@ -214,13 +214,13 @@ fn get_pieces(db: &Connection, id: i64) -> Result<Option<Pieces>> {
             sum: row.get(6)?,
         })
     };
-    db.prepare(sql)?.query_row([id], columns).optional()
+    db.prepare_cached(sql)?.query_row([id], columns).optional()
 }
 
 /// A mark that makes no sense is none: then the file counts as changed.
 fn get_marks(db: &Connection, id: i64, files: u32) -> Result<BTreeMap<u32, crate::store::Mark>> {
     let sql = "SELECT file, whole, length, modified FROM files WHERE torrent = ?1";
-    let mut ask = db.prepare(sql)?;
+    let mut ask = db.prepare_cached(sql)?;
     let mut rows = ask.query([id])?;
     let mut marks = BTreeMap::new();
     while let Some(row) = rows.next()? {
@@ -236,7 +236,7 @@ fn get_marks(db: &Connection, id: i64, files: u32) -> Result<BTreeMap<u32, crate
 
 /// The keys of all torrents, in the order in which they were added.
 pub(super) fn all(db: &Connection) -> Result<Vec<Key>> {
-    let mut ask = db.prepare("SELECT hash, folder FROM torrents ORDER BY id")?;
+    let mut ask = db.prepare_cached("SELECT hash, folder FROM torrents ORDER BY id")?;
     let keys = ask.query_map([], |row| Ok(Key { hash: row.get(0)?, folder: row.get(1)? }))?;
     keys.collect()
 }
@@ -262,7 +262,7 @@ pub(super) fn get(db: &Connection, key: &Key) -> Result<Option<Row>> {
             added: record::count(row.get(8)?).map_err(|it| wrong(8, it))?,
         })
     };
-    db.prepare(sql)?.query_row(params![key.hash, key.folder], read).optional()
+    db.prepare_cached(sql)?.query_row(params![key.hash, key.folder], read).optional()
 }
 
 fn wrong(column: usize, broken: Broken) -> rusqlite::Error {
@@ -271,7 +271,7 @@ fn wrong(column: usize, broken: Broken) -> rusqlite::Error {
 
 /// A setting.
 pub(super) fn setting(db: &Connection, key: &str) -> Result<Option<String>> {
-    let mut ask = db.prepare("SELECT value FROM settings WHERE key = ?1")?;
+    let mut ask = db.prepare_cached("SELECT value FROM settings WHERE key = ?1")?;
     ask.query_row([key], |row| row.get(0)).optional()
 }
 
