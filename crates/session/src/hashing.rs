@@ -35,9 +35,8 @@ impl Queue {
         let pieces = layout.pieces();
         // Enough for all lanes, as long as every thread has something to do.
         let fair = pieces.div_ceil(u32::try_from(threads).unwrap_or(u32::MAX).max(1));
-        let lanes = together::lanes().min(fair);
-        let share = (SHARE_BYTES / layout.piece_length()).next_multiple_of(lanes.max(1)).max(lanes);
-        let share = share.max(1);
+        let lanes = together::lanes().min(fair).max(1);
+        let share = (SHARE_BYTES / layout.piece_length()).next_multiple_of(lanes).max(lanes);
         Self { next: AtomicU32::new(0), pieces, share, stopped: AtomicBool::new(false) }
     }
 

@@ -117,19 +117,17 @@ impl Roster {
 
     /// An attempt failed, or a link ended badly or at once.
     pub(super) fn failed(&mut self, remote: SocketAddr, now: Time) {
-        let Some(person) = self.idle(remote, now) else { return };
-        person.tries += 1;
-        let wait = doubled(person.failures).min(BACKOFF_MAX);
-        person.failures = person.failures.saturating_add(1);
-        self.rest(remote, now, wait);
+        if let Some(person) = self.idle(remote, now) {
+            person.tries += 1;
+            self.back_off(remote, now);
+        }
     }
 
     /// There was no way to the address: nothing was sent, so this is no attempt.
     pub(super) fn no_way(&mut self, remote: SocketAddr, now: Time) {
-        let Some(person) = self.idle(remote, now) else { return };
-        let wait = doubled(person.failures).min(BACKOFF_MAX);
-        person.failures = person.failures.saturating_add(1);
-        self.rest(remote, now, wait);
+        if self.idle(remote, now).is_some() {
+            self.back_off(remote, now);
+        }
     }
 
     /// An attempt failed while nobody at all was heard: it may be our own link that is down.
@@ -167,6 +165,15 @@ impl Roster {
             (person.tries, person.dark, person.hour) = (0, 0, now);
         }
         Some(person)
+    }
+
+    /// One failure more: leaves an address in peace for twice as long as the last time.
+    fn back_off(&mut self, remote: SocketAddr, now: Time) {
+        if let Some(person) = self.people.get_mut(&remote) {
+            let wait = doubled(person.failures).min(BACKOFF_MAX);
+            person.failures = person.failures.saturating_add(1);
+            self.rest(remote, now, wait);
+        }
     }
 
     /// Leaves an address in peace for so long and up to a quarter more, by chance, so that many

@@ -15,6 +15,7 @@ use super::super::choker::{self, Candidate};
 use super::super::event::{CloseReason, LinkId, Misbehaved, Served};
 use super::super::limits::Way;
 use super::super::peer::Peer;
+use super::super::peers::Peers;
 use super::super::shared::Cx;
 use super::super::spread::Spread;
 use super::Torrent;
@@ -83,27 +84,25 @@ impl Torrent {
     pub(super) fn pass_turns(&mut self, cx: &mut Cx<'_>) {
         // Each may have lost its reason to wait, and its turn ends at once.
         for _ in 0..self.peers.len() {
-            let peers = &self.peers;
-            let hold = |link| peers.get(&link).is_some_and(|peer| peer.holds_line(cx.now));
+            let hold = holds_line(&self.peers, cx.now);
             let Some(next) = self.turns.next(cx.now, hold) else { return };
             self.serve_peer(cx, next);
         }
     }
 
     fn serve_peer(&mut self, cx: &mut Cx<'_>, link: LinkId) {
+        if self.peers.get(&link).is_some_and(|peer| !peer.is_served() || !peer.has.is_empty()) {
+            self.turns.leave(link);
+        }
         while let Some(peer) = self.peers.get(&link) {
-            if !peer.is_served() || !peer.has.is_empty() {
-                self.turns.leave(link);
-            }
             let full = peer.serving.len() as u32 >= peer.serves;
             let Some(&block) = peer.queue.front().filter(|_| !full) else { return };
             if self.unproven.has(block.piece) {
                 return self.prove(cx, block.piece);
             }
-            if !self.has_turn(cx.now, link, block) {
-                return;
-            }
-            if !cx.take(Way::Up, block.length, &mut self.limits) {
+            if !self.has_turn(cx.now, link, block)
+                || !cx.take(Way::Up, block.length, &mut self.limits)
+            {
                 return;
             }
             let Some(peer) = self.peers.get_mut(&link) else { return };
@@ -116,10 +115,10 @@ impl Torrent {
 
     /// Whether the peer may be given this block now, as far as others are concerned.
     fn has_turn(&mut self, now: Time, link: LinkId, block: Block) -> bool {
-        let peers = &self.peers;
-        let Some(peer) = peers.get(&link).filter(|peer| peer.has.is_empty()) else { return true };
-        let hold = |link| peers.get(&link).is_some_and(|peer| peer.holds_line(now));
-        self.turns.may(link, peer.giving != Some(block.piece), now, hold)
+        let poor = self.peers.get(&link).filter(|peer| peer.has.is_empty());
+        let Some(peer) = poor else { return true };
+        let fresh = peer.giving != Some(block.piece);
+        self.turns.may(link, fresh, now, holds_line(&self.peers, now))
     }
 
     pub(super) fn serve_all(&mut self, cx: &mut Cx<'_>) {
@@ -339,6 +338,11 @@ impl Torrent {
             cx.send(link, Message::AllowedFast(piece));
         }
     }
+}
+
+/// Who keeps others waiting for their first piece.
+fn holds_line(peers: &Peers, now: Time) -> impl Fn(LinkId) -> bool + '_ {
+    move |link| peers.get(&link).is_some_and(|peer| peer.holds_line(now))
 }
 
 fn candidate(link: LinkId, peer: &Peer) -> Candidate {
