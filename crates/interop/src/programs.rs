@@ -157,7 +157,8 @@ fn run_transmission(job: &Job) -> Command {
     command
 }
 
-fn run_aria2(job: &Job) -> Command {
+/// aria2 that finds peers by trackers alone, and keeps its console quiet.
+pub(crate) fn aria2() -> Command {
     let mut command = Command::new("aria2c");
     command.args([
         "--no-conf",
@@ -167,9 +168,13 @@ fn run_aria2(job: &Job) -> Command {
         "--enable-peer-exchange=false",
         "--show-console-readout=false",
         "--summary-interval=0",
-        "--file-allocation=none",
-        "--seed-ratio=0.0",
     ]);
+    command
+}
+
+fn run_aria2(job: &Job) -> Command {
+    let mut command = aria2();
+    command.args(["--file-allocation=none", "--seed-ratio=0.0"]);
     command.arg(format!("--check-integrity={}", job.seed));
     let v6 = job.listen.is_ipv6();
     command.arg(format!("--disable-ipv6={}", !v6));

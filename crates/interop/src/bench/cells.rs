@@ -44,14 +44,10 @@ const MANY_QUICK: &[Rival] = &[Rival::Toubkal, Rival::Libtorrent, Rival::Rqbit];
 const MOST: &[Rival] = &[Rival::Toubkal, Rival::Libtorrent];
 const ALL: &[Rival] = &Rival::ALL;
 /// Without Transmission, each run of which takes a minute and more.
-const FAST: &[Rival] = &[
-    Rival::Limit,
-    Rival::Toubkal,
-    Rival::Libtorrent,
-    Rival::Qbittorrent,
-    Rival::Aria2,
-    Rival::Rqbit,
-];
+const FAST: &[Rival] = match ALL.split_last() {
+    Some((Rival::Transmission, others)) => others,
+    _ => panic!("Transmission is the last of all"),
+};
 /// Where a Toubkal seed is asked.
 const OWN: Kind = Kind::Get(Which::Single, Rival::Toubkal);
 

@@ -4,6 +4,7 @@
 use std::process::Command;
 
 use super::{End, Job};
+use crate::programs;
 
 pub(super) fn version() -> Command {
     let mut command = Command::new("aria2c");
@@ -30,15 +31,8 @@ pub(super) fn verify(job: &Job<'_>) -> (Command, End) {
 }
 
 fn aria2(job: &Job<'_>) -> Command {
-    let mut command = Command::new("aria2c");
+    let mut command = programs::aria2();
     command.args([
-        "--no-conf",
-        "--enable-dht=false",
-        "--enable-dht6=false",
-        "--bt-enable-lpd=false",
-        "--enable-peer-exchange=false",
-        "--show-console-readout=false",
-        "--summary-interval=0",
         "--disable-ipv6=true",
         "--disk-cache=64M",
         "--bt-request-peer-speed-limit=1000M",
