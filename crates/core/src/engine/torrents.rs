@@ -15,6 +15,12 @@ use crate::base::{Slab, Time};
 #[derive(Debug, Default)]
 pub(super) struct Torrents {
     all: Slab<TorrentKind, Torrent>,
+    rest: Rest,
+}
+
+/// Who is awake, and who wakes when.
+#[derive(Debug, Default)]
+struct Rest {
     awake: BTreeSet<TorrentId>,
     /// Those that sleep until a peer that they know may be tried again.
     due: BTreeSet<(Time, TorrentId)>,
@@ -51,14 +57,14 @@ pub(super) enum Need {
 impl Torrents {
     pub(super) fn insert_with(&mut self, make: impl FnOnce(TorrentId) -> Torrent) -> TorrentId {
         let id = self.all.insert_with(make);
-        self.awake.insert(id);
+        self.rest.awake.insert(id);
         id
     }
 
     pub(super) fn remove(&mut self, id: TorrentId) {
-        self.awake.remove(&id);
+        self.rest.awake.remove(&id);
         if let Some(Sleep { until: Some(at), .. }) = self.all.remove(id).and_then(|it| it.sleep()) {
-            self.due.remove(&(at, id));
+            self.rest.due.remove(&(at, id));
         }
     }
 
@@ -67,13 +73,11 @@ impl Torrents {
     }
 
     /// A torrent to which something happens: it wakes.
+    #[inline]
     pub(super) fn get_mut(&mut self, id: TorrentId) -> Option<&mut Torrent> {
         let torrent = self.all.get_mut(id)?;
-        if let Some(sleep) = torrent.rouse(self.beats) {
-            self.awake.insert(id);
-            if let Some(at) = sleep.until {
-                self.due.remove(&(at, id));
-            }
+        if torrent.sleep().is_some() {
+            self.rest.rouse(id, torrent);
         }
         Some(torrent)
     }
@@ -89,27 +93,27 @@ impl Torrents {
 
     /// Those that are awake, in their order.
     pub(super) fn awake(&self) -> Vec<TorrentId> {
-        self.awake.iter().copied().collect()
+        self.rest.awake.iter().copied().collect()
     }
 
     /// The heart beats: wakes those whose time has come, and says who is awake.
     pub(super) fn beat(&mut self, now: Time) -> Vec<TorrentId> {
-        while let Some(&(at, id)) = self.due.first()
+        while let Some(&(at, id)) = self.rest.due.first()
             && at <= now
         {
             let woken = self.get_mut(id).is_some();
             debug_assert!(woken, "who is removed is not due");
-            self.due.remove(&(at, id));
+            self.rest.due.remove(&(at, id));
         }
-        self.beats = Beats { count: self.beats.count + 1, last: now };
+        self.rest.beats = Beats { count: self.rest.beats.count + 1, last: now };
         self.awake()
     }
 
     /// Lets those sleep that need no heartbeat; says whether anybody needs one.
     pub(super) fn settle(&mut self, now: Time) -> bool {
-        let (all, due, beats) = (&mut self.all, &mut self.due, self.beats);
+        let (all, due, beats) = (&mut self.all, &mut self.rest.due, self.rest.beats);
         let mut busy = false;
-        self.awake.retain(|&id| {
+        self.rest.awake.retain(|&id| {
             let Some(torrent) = all.get_mut(id) else { return false };
             let until = match torrent.need(now) {
                 Need::Beat => {
@@ -127,18 +131,30 @@ impl Torrents {
     }
 }
 
+impl Rest {
+    /// Out of the way of the many that are awake: see the guard.
+    #[cold]
+    fn rouse(&mut self, id: TorrentId, torrent: &mut Torrent) {
+        let Some(sleep) = torrent.rouse(self.beats) else { return };
+        self.awake.insert(id);
+        if let Some(at) = sleep.until {
+            self.due.remove(&(at, id));
+        }
+    }
+}
+
 #[cfg(any(test, feature = "testing"))]
 impl Torrents {
     /// Panics when who sleeps is not as it should be.
     pub(super) fn check(&self) {
         for (id, torrent) in self.all.iter() {
             let sleep = torrent.sleep();
-            assert_eq!(self.awake.contains(&id), sleep.is_none(), "awake");
+            assert_eq!(self.rest.awake.contains(&id), sleep.is_none(), "awake");
             let until = sleep.and_then(|sleep| sleep.until);
-            assert!(until.is_none_or(|at| self.due.contains(&(at, id))), "nobody wakes it");
-            assert!(sleep.is_none() || torrent.need(self.beats.last) != Need::Beat, "asleep");
+            assert!(until.is_none_or(|at| self.rest.due.contains(&(at, id))), "nobody wakes it");
+            assert!(sleep.is_none() || torrent.need(self.rest.beats.last) != Need::Beat, "asleep");
         }
         let timed = self.all.iter().filter(|(_, it)| it.sleep().is_some_and(|s| s.until.is_some()));
-        assert_eq!(timed.count(), self.due.len(), "who is due");
+        assert_eq!(timed.count(), self.rest.due.len(), "who is due");
     }
 }
