@@ -21,6 +21,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "bencode", play: targets::bencode },
     Target { name: "metainfo", play: targets::metainfo },
     Target { name: "build", play: targets::build },
+    Target { name: "magnet", play: targets::magnet },
     Target { name: "path", play: targets::path },
     Target { name: "reply", play: targets::reply },
     Target { name: "query", play: targets::query },
