@@ -16,6 +16,7 @@ mod recovery;
 mod registry;
 mod reply;
 mod swarm;
+mod udp_tracker;
 
 pub(crate) use announcer::announcer;
 pub(crate) use bencode::bencode;
@@ -33,3 +34,4 @@ pub(crate) use recovery::recovery;
 pub(crate) use registry::registry;
 pub(crate) use reply::reply;
 pub(crate) use swarm::swarm;
+pub(crate) use udp_tracker::udp_tracker;
