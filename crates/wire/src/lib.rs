@@ -17,9 +17,12 @@ pub mod extension;
 pub mod fast;
 pub mod handshake;
 pub mod layout;
+pub mod magnet;
 pub mod merkle;
 pub mod message;
 pub mod metainfo;
 pub mod path;
+mod percent;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod udp_tracker;

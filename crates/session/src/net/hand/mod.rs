@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use mio::event::Event as Readiness;
 use mio::net::TcpListener;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll, Registry, Token};
 use toubkal_core::base::{Slab, Time};
 use toubkal_core::engine::{Event, LinkId, LinkKind, Terms, TorrentId};
 use toubkal_wire::layout::Block;
@@ -57,12 +57,16 @@ const READINESS: usize = 256;
 
 /// The waker's token; those of listeners go down from it, those of links up from 0.
 pub(crate) const WAKE: Token = Token(usize::MAX);
+/// The first token of sockets that are not the hand's, which go up from it.
+pub(crate) const DATAGRAMS: Token = Token(usize::MAX / 2);
 
 /// All connections.
 #[derive(Debug)]
 pub(crate) struct Hand {
     poll: Poll,
     readiness: Events,
+    /// Sockets of others that can do something.
+    others: Vec<Token>,
     links: Slab<LinkKind, Conn>,
     ids: Vec<LinkId>,
     listeners: Vec<Listener>,
@@ -118,6 +122,7 @@ impl Hand {
         let mut hand = Self {
             poll,
             readiness: Events::with_capacity(READINESS),
+            others: Vec::new(),
             links: Slab::new(),
             ids: Vec::new(),
             listeners: Vec::new(),
@@ -140,6 +145,16 @@ impl Hand {
             hand.listeners.push(Listener { socket, ready: true, again: None });
         }
         Ok(hand)
+    }
+
+    /// Where others have their sockets watched, with tokens from [`DATAGRAMS`] on.
+    pub(crate) fn registry(&self) -> &Registry {
+        self.poll.registry()
+    }
+
+    /// The sockets of others that can do something, since it was asked last.
+    pub(crate) fn datagrams(&mut self) -> std::vec::Drain<'_, Token> {
+        self.others.drain(..)
     }
 
     /// Waits until a socket can do something, somebody wakes us, or the time is over.
@@ -229,7 +244,10 @@ impl Hand {
             listener.ready = true;
             return;
         }
-        let Some(&link) = self.ids.get(event.token().0) else { return };
+        let Some(&link) = self.ids.get(event.token().0) else {
+            self.others.push(event.token());
+            return;
+        };
         let Some(conn) = self.links.get_mut(link) else { return };
         conn.half_closed |= event.is_read_closed() || event.is_error();
         if let Stage::Dialing { dial, torrent, .. } = conn.stage {
