@@ -13,13 +13,16 @@ pub mod announce;
 pub mod bencode;
 pub mod build;
 pub mod compact;
+pub mod exchange;
 pub mod extension;
 pub mod fast;
 pub mod handshake;
 pub mod layout;
 pub mod merkle;
 pub mod message;
+pub mod metadata;
 pub mod metainfo;
 pub mod path;
+pub mod rank;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -433,9 +433,8 @@ impl World {
         let told = Extensions {
             port: Some(self.rng.below(10_000) as u16),
             requests: Some(odd[self.rng.index(odd.len())]),
-            client: None,
-            your_ip: None,
-            upload_only: self.rng.one_in(2),
+            upload_only: self.rng.one_in(2).then_some(true),
+            ..Extensions::default()
         };
         let number = if self.rng.one_in(5) { 9 } else { 0 };
         let mut payload = told.encode();

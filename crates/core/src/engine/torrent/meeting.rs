@@ -185,7 +185,8 @@ impl Torrent {
                 requests: Some(REQUESTS_KEPT as i64),
                 client: Some(String::from(&*cx.shared.config.client)),
                 your_ip: remote,
-                upload_only: self.missing == 0,
+                upload_only: (self.missing == 0).then_some(true),
+                ..Extensions::default()
             };
             let payload = handshake.encode().into();
             cx.send(link, Message::Extended(extension::HANDSHAKE, payload));
