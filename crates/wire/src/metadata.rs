@@ -3,6 +3,8 @@
 
 use alloc::vec::Vec;
 
+use sha1::{Digest as _, Sha1};
+
 use crate::bencode::{self, Encoder, Mode, Value};
 
 /// Bytes of a block; only the last of the metadata is shorter (BEP 9).
@@ -78,6 +80,12 @@ impl<'b> Metadata<'b> {
         }
         out
     }
+}
+
+/// The info-hash of a torrent of version 1 (BEP 3): SHA-1 over its metadata.
+#[must_use]
+pub fn info_hash(metadata: &[u8]) -> [u8; 20] {
+    Sha1::digest(metadata).into()
 }
 
 /// How many blocks metadata of `size` bytes has.

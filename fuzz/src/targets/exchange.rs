@@ -1,5 +1,7 @@
 //! Peer exchange (BEP 11).
 
+use std::net::SocketAddr;
+
 use toubkal_wire::bencode::{Mode, decode};
 use toubkal_wire::compact;
 use toubkal_wire::exchange::{EXCHANGED_MAX, Exchange};
@@ -16,7 +18,7 @@ pub(crate) fn exchange(input: &[u8]) {
     // IPv4 comes first, also where it came in the clothes of IPv6.
     let mut same = read.clone();
     same.added.sort_by_key(|(peer, _)| peer.is_ipv6());
-    same.dropped.sort_by_key(|peer| peer.is_ipv6());
+    same.dropped.sort_by_key(SocketAddr::is_ipv6);
     let written = read.encode();
     decode(&written, Mode::Strict).expect("what is written is canonical");
     assert_eq!(Exchange::decode(&written), Some(same));
