@@ -88,7 +88,7 @@ impl Manners {
     /// Whether it sends what is wrong.
     #[must_use]
     pub fn corrupts(self) -> bool {
-        matches!(self, Self::Corrupts(_))
+        matches!(self, Self::Corrupts(_) | Self::Forges)
     }
 
     /// How much longer a block is on its way.

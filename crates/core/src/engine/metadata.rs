@@ -27,8 +27,6 @@ use crate::base::Time;
 const LATE: Duration = Duration::from_secs(1);
 /// Up to so many blocks, two peers are asked for each at once: a silent one costs nothing then.
 const SMALL: u32 = 8;
-/// Askers of a block at the most, late ones included.
-const ASKED_MAX: usize = 4;
 /// Peers that are remembered as givers of the same bytes.
 const ORIGINS_MAX: usize = 64;
 /// A peer that rejects is left in peace so long, doubled each time,
@@ -372,14 +370,17 @@ impl Candidate {
                 }
                 continue;
             }
-            if !slot.versions.is_empty() || slot.asked.len() >= ASKED_MAX {
+            if !slot.versions.is_empty() {
                 continue;
             }
             let fresh = slot.asked.iter().filter(|&&(_, since)| now.since(since) < LATE).count();
             if fresh == 0 {
                 return Some(at);
             }
-            if few && fresh == 1 {
+            // The more let it down, the more are asked at once: many that are silent are soon
+            // through.
+            let late = slot.asked.len() - fresh;
+            if fresh < late + if few { 2 } else { 1 } {
                 // From the end: the first peer begins at the front.
                 second = Some(at);
             }
@@ -644,6 +645,18 @@ mod tests {
         assert_eq!(fetch.receive(link, 1, Some(9), &right[16_384..]), Err(Odd::Length));
         let stranger = origin(2).link;
         assert_eq!(fetch.receive(stranger, 0, None, &right[..9]), Err(Odd::Unasked));
+    }
+
+    #[test]
+    fn hundreds_that_say_they_have_it_and_are_silent_are_soon_through() {
+        let right = metadata(20_000);
+        let mut fetch = fetch(&right, &[]);
+        (1..=300).for_each(|number| fetch.join(origin(number), 20_000));
+        let mut asked = alloc::collections::BTreeSet::new();
+        for second in 0..9 {
+            asked.extend(fetch.asks(later(1000 * second)).into_iter().map(|(link, _)| link));
+        }
+        assert_eq!(asked.len(), 300);
     }
 
     #[test]
