@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    bencode, completions, create, demo, get, help, info, man, paths, replay, seed, sim, tracker,
-    verify,
+    bencode, completions, create, demo, get, help, info, magnet, man, paths, replay, seed, sim,
+    tracker, verify,
 };
 use crate::units;
 
@@ -42,6 +42,7 @@ pub(crate) enum Command {
     Seed(seed::SeedArgs),
     Create(create::CreateArgs),
     Info(info::InfoArgs),
+    Magnet(magnet::MagnetArgs),
     Verify(verify::VerifyArgs),
     Bencode(bencode::BencodeArgs),
     Replay(replay::ReplayArgs),

@@ -18,11 +18,14 @@ pub mod extension;
 pub mod fast;
 pub mod handshake;
 pub mod layout;
+pub mod magnet;
 pub mod merkle;
 pub mod message;
 pub mod metadata;
 pub mod metainfo;
 pub mod path;
+mod percent;
 pub mod rank;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod udp_tracker;

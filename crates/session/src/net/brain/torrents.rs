@@ -43,6 +43,13 @@ struct Pending {
     reply: Sender<Result<TorrentId, AddError>>,
 }
 
+impl Torrents {
+    /// The info-hash of a torrent.
+    pub(super) fn info_hash(&self, torrent: TorrentId) -> Option<[u8; 20]> {
+        self.held.get(&torrent).map(|held| held.info_hash)
+    }
+}
+
 impl Brain {
     pub(super) fn order(&mut self, now: Time, order: Order) {
         match order {

@@ -1,0 +1,226 @@
+//! The UDP sockets of a session: one a family, on the port where peers reach us.
+//!
+//! Everything that speaks in packets goes through here, so that nothing has a way around it.
+//! Whose a packet is, its first byte tells ([`Receiver`]).
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use mio::net::UdpSocket;
+use mio::{Interest, Registry, Token};
+use socket2::{Domain, Protocol, Socket as Raw, Type};
+
+/// A longer packet is of nobody: it is cut, and then not what it says.
+const PACKET_BYTES_MAX: usize = 4 * 1024;
+/// What the system keeps for us until we take it.
+const RECEIVE_BYTES: usize = 1024 * 1024;
+
+/// Whose a packet is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Receiver {
+    /// A dictionary (BEP 5).
+    Dht,
+    /// The answer of a tracker (BEP 15).
+    Tracker,
+    /// A header of version 1 (BEP 29).
+    Utp,
+    /// Nobody's.
+    Nobody,
+}
+
+impl Receiver {
+    /// Looks at the first byte.
+    pub(crate) fn of(packet: &[u8]) -> Self {
+        match packet.first() {
+            Some(b'd') => Self::Dht,
+            Some(0x00) => Self::Tracker,
+            Some(0x01 | 0x11 | 0x21 | 0x31 | 0x41) => Self::Utp,
+            _ => Self::Nobody,
+        }
+    }
+}
+
+/// The sockets. Each is there when the system has its family.
+#[derive(Debug)]
+pub(crate) struct Udp {
+    sockets: Vec<Socket>,
+    scratch: Box<[u8]>,
+    /// Which socket is read next.
+    turn: usize,
+}
+
+#[derive(Debug)]
+struct Socket {
+    socket: UdpSocket,
+    v6: bool,
+    token: Token,
+    /// A packet may wait to be taken.
+    ready: bool,
+}
+
+impl Udp {
+    /// Opens a socket of each family: where peers reach us, or on any port where they do not, or
+    /// where another program has ours. Their tokens go up from `first`.
+    pub(crate) fn open(listening_on: &[SocketAddr], registry: &Registry, first: Token) -> Self {
+        let any = [IpAddr::from(Ipv4Addr::UNSPECIFIED), Ipv6Addr::UNSPECIFIED.into()];
+        let mut sockets = Vec::new();
+        for any in any {
+            let mut ours = listening_on.iter().filter(|addr| addr.is_ipv4() == any.is_ipv4());
+            let wanted = match (ours.next(), ours.next()) {
+                (Some(only), None) => *only,
+                (Some(first), _) => SocketAddr::new(any, first.port()),
+                (None, _) => SocketAddr::new(any, 0),
+            };
+            let free = SocketAddr::new(wanted.ip(), 0);
+            // Without IPv6, or without any network, a session works on.
+            let Ok(mut socket) = open(wanted).or_else(|_| open(free)) else { continue };
+            let token = Token(first.0 + sockets.len());
+            if registry.register(&mut socket, token, Interest::READABLE).is_ok() {
+                sockets.push(Socket { socket, v6: any.is_ipv6(), token, ready: true });
+            }
+        }
+        Self { sockets, scratch: vec![0; PACKET_BYTES_MAX].into(), turn: 0 }
+    }
+
+    /// Something may have come for a socket.
+    pub(crate) fn note(&mut self, token: Token) {
+        for socket in self.sockets.iter_mut().filter(|socket| socket.token == token) {
+            socket.ready = true;
+        }
+    }
+
+    /// Whether a packet may wait to be taken.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.sockets.iter().any(|socket| socket.ready)
+    }
+
+    /// The next packet, from the sockets in turn; `None` when there is none, or what came was
+    /// none.
+    pub(crate) fn receive(&mut self) -> Option<(SocketAddr, &[u8])> {
+        for _ in 0..self.sockets.len() {
+            self.turn = (self.turn + 1) % self.sockets.len();
+            let socket = &mut self.sockets[self.turn];
+            while socket.ready {
+                match socket.socket.recv_from(&mut self.scratch) {
+                    // What fills the buffer was longer.
+                    Ok((length, _)) if length == self.scratch.len() => {}
+                    Ok((length, from)) => return Some((from, &self.scratch[..length])),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => socket.ready = false,
+                    // What the system tells here is of a packet that we sent before; Windows
+                    // does so.
+                    Err(_) => break,
+                }
+            }
+        }
+        None
+    }
+
+    /// Sends a packet. One that the system has no room for is lost, as others are on their way.
+    ///
+    /// # Errors
+    /// When there is no way there.
+    pub(crate) fn send(&self, to: SocketAddr, packet: &[u8]) -> io::Result<()> {
+        let socket = self.sockets.iter().find(|socket| socket.v6 == to.is_ipv6());
+        let Some(socket) = socket else {
+            return Err(io::ErrorKind::NetworkUnreachable.into());
+        };
+        match socket.socket.send_to(packet, to) {
+            Err(error) if is_no_way(error.kind()) => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Errors that another try at once would not mend.
+fn is_no_way(kind: io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkDown
+            | io::ErrorKind::AddrNotAvailable
+            | io::ErrorKind::PermissionDenied
+            | io::ErrorKind::InvalidInput
+    )
+}
+
+fn open(addr: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Raw::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
+    if addr.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // The system may give less.
+    let _ = socket.set_recv_buffer_size(RECEIVE_BYTES);
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    Ok(UdpSocket::from_std(socket.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket as Plain;
+    use std::time::Duration;
+
+    use mio::{Events, Poll};
+
+    use super::*;
+
+    const FIRST: Token = Token(40);
+
+    #[test]
+    fn packets_are_told_apart_by_their_first_byte() {
+        for (packet, receiver) in [
+            (&b"d1:ad2:id"[..], Receiver::Dht),
+            (&[0, 0, 0, 1], Receiver::Tracker),
+            (&[0x01], Receiver::Utp),
+            (&[0x41, 0], Receiver::Utp),
+            (&[0x51], Receiver::Nobody),
+            (&[0x02], Receiver::Nobody),
+            (&[], Receiver::Nobody),
+        ] {
+            assert_eq!(Receiver::of(packet), receiver, "{packet:?}");
+        }
+    }
+
+    #[test]
+    fn both_families_send_and_receive_on_the_port_of_the_session() {
+        let mut poll = Poll::new().unwrap();
+        let taken = Plain::bind("127.0.0.1:0").unwrap();
+        let free = Plain::bind("[::1]:0").unwrap().local_addr().unwrap();
+        // Another program has one of the two.
+        let listen = [taken.local_addr().unwrap(), free];
+        let mut udp = Udp::open(&listen, poll.registry(), FIRST);
+        let addresses: Vec<_> =
+            udp.sockets.iter().map(|socket| socket.socket.local_addr().unwrap()).collect();
+        assert_eq!(addresses.len(), 2);
+        assert_ne!(addresses[0].port(), listen[0].port());
+        assert_eq!(addresses[1], free);
+        for own in addresses {
+            let other = Plain::bind(SocketAddr::new(own.ip(), 0)).unwrap();
+            let at = other.local_addr().unwrap();
+            udp.send(at, b"question").unwrap();
+            let mut answer = [0; 20];
+            let (length, from) = other.recv_from(&mut answer).unwrap();
+            assert_eq!((&answer[..length], from), (&b"question"[..], own));
+            assert!(udp.receive().is_none());
+            other.send_to(&[b'x'; PACKET_BYTES_MAX + 1], own).unwrap();
+            other.send_to(b"answer", own).unwrap();
+            let mut events = Events::with_capacity(8);
+            let heard = loop {
+                poll.poll(&mut events, Some(Duration::from_secs(30))).unwrap();
+                events.iter().for_each(|event| udp.note(event.token()));
+                if let Some((from, bytes)) = udp.receive() {
+                    break (from, bytes.to_vec());
+                }
+            };
+            assert_eq!(heard, (at, b"answer".to_vec()), "what is too long is left out");
+        }
+    }
+
+    #[test]
+    fn what_has_no_way_is_told() {
+        let poll = Poll::new().unwrap();
+        let udp = Udp { sockets: Vec::new(), ..Udp::open(&[], poll.registry(), FIRST) };
+        assert!(udp.send("127.0.0.1:9".parse().unwrap(), b"x").is_err());
+    }
+}
