@@ -188,6 +188,12 @@ pub enum PeerSource {
     Tracker,
     /// The peer connected to us.
     Incoming,
+    /// Found on the local network (BEP 14).
+    Lan,
+    /// The DHT (BEP 5).
+    Dht,
+    /// Another peer (BEP 11).
+    Exchange,
 }
 
 /// Why a link is closed, by either side.

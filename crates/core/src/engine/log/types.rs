@@ -104,7 +104,7 @@ variants!(Done {
 fields!(Opened { files, worth, changed });
 variants!(Found { 0 Absent, 1 Part, 2 Whole, 3 Other, 4 Virtual, });
 variants!(DialError { 0 Refused, 1 Unreachable, 2 TimedOut, 3 Local, });
-variants!(PeerSource { 0 User, 1 Tracker, 2 Incoming, });
+variants!(PeerSource { 0 User, 1 Tracker, 2 Incoming, 3 Lan, 4 Dht, 5 Exchange, });
 variants!(CloseReason {
     0 ByPeer,
     1 Lost,
