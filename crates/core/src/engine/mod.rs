@@ -160,6 +160,9 @@ impl Engine {
     /// Somebody is heard. When nobody was for a while, what failed meanwhile counts no more.
     fn hear(&mut self, cx: &mut Turn<'_>) {
         self.shared.heard = cx.now;
+        if self.shared.dark.is_empty() {
+            return;
+        }
         for id in core::mem::take(&mut self.shared.dark) {
             if let Some(torrent) = self.torrents.get_mut(id) {
                 torrent.light(&mut cx.with(&mut self.shared));

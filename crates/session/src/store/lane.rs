@@ -32,6 +32,10 @@ const FLUSH_TIME: Duration = Duration::from_millis(2);
 /// How long a piece waits for others, when many come; they are hashed side by side then.
 const PROVE_TIME: Duration = Duration::from_millis(20);
 
+/// The most orders between two looks at the clock: a queue that is never empty must not hide that
+/// time passes.
+const TURN_ORDERS: usize = 64;
+
 /// The thread for blocks: all jobs of some of the pieces.
 pub(super) struct Lane {
     inbox: Receiver<Order>,
@@ -63,8 +67,8 @@ impl Lane {
         }
     }
 
-    /// Works until nobody can send any more. Whatever waits in the queue is done together; and
-    /// while much comes, it is put off for a moment, to be done together with more.
+    /// Works until nobody can send any more. What waits in the queue is done together; and while
+    /// much comes, it is put off for a moment, to be done together with more.
     pub(super) fn run(mut self) {
         loop {
             let order = match self.due() {
@@ -72,26 +76,32 @@ impl Lane {
                 None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
             let ended = matches!(order, Err(RecvTimeoutError::Disconnected));
-            let now = Instant::now();
-            self.flow.turn(now);
-            let mut order = order.ok();
-            while let Some(next) = order {
-                self.obey(now, next);
-                order = self.inbox.try_recv().ok();
-            }
-            let all = ended || !self.flow.is_fast();
-            let due = |since: Option<Instant>, time| {
-                since.is_some_and(|since| all || now.saturating_duration_since(since) >= time)
-            };
-            if due(self.gathering, FLUSH_TIME) {
-                self.flush();
-            }
-            if due(self.checking, PROVE_TIME) {
-                self.prove();
-            }
+            self.turn(Instant::now(), order.ok(), ended);
             if ended {
                 return;
             }
+        }
+    }
+
+    /// This order and some that wait behind it, and then what has waited long enough.
+    pub(super) fn turn(&mut self, now: Instant, order: Option<Order>, ended: bool) {
+        self.flow.turn(now);
+        if let Some(order) = order {
+            self.obey(now, order);
+        }
+        for _ in 1..TURN_ORDERS {
+            let Ok(order) = self.inbox.try_recv() else { break };
+            self.obey(now, order);
+        }
+        let all = ended || !self.flow.is_fast();
+        let due = |since: Option<Instant>, time| {
+            since.is_some_and(|since| all || now.saturating_duration_since(since) >= time)
+        };
+        if due(self.gathering, FLUSH_TIME) {
+            self.flush();
+        }
+        if due(self.checking, PROVE_TIME) {
+            self.prove();
         }
     }
 
@@ -221,7 +231,7 @@ impl Flow {
     }
 
     /// Looks at the clock.
-    fn turn(&mut self, now: Instant) {
+    pub(super) fn turn(&mut self, now: Instant) {
         let time = now.saturating_duration_since(self.since);
         if time >= Self::WINDOW {
             let windows = time.as_nanos() / Self::WINDOW.as_nanos();

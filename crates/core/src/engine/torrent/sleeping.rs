@@ -30,6 +30,7 @@ impl Torrent {
         }
     }
 
+    #[inline]
     pub(in super::super) fn sleep(&self) -> Option<Sleep> {
         self.sleep
     }

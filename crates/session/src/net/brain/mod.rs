@@ -77,6 +77,8 @@ pub(crate) struct Brain {
     trackers: Trackers,
     tracker_replies: Receiver<TrackerReply>,
     outbox: Outbox<Action>,
+    /// Empty between two calls, and kept for its memory.
+    spare: (Outbox<Action>, Vec<Event>),
     ending: Ending,
 }
 
@@ -122,6 +124,7 @@ impl Brain {
             trackers,
             tracker_replies,
             outbox: Outbox::new(),
+            spare: (Outbox::new(), Vec::new()),
             ending: Ending::No,
         }
     }
@@ -220,10 +223,11 @@ impl Brain {
                     drop(buffer);
                     self.handle(now, Event::Job(job, result));
                 }
-                Ok(Reply::Reads(blocks)) => {
-                    for ReadBlock { link, block, result } in blocks {
+                Ok(Reply::Reads(mut row)) => {
+                    for ReadBlock { link, block, result } in row.drain(..) {
                         self.hand.was_read(link, block, result);
                     }
+                    self.store.keep(row);
                 }
                 Err(_) => break,
             }
@@ -242,7 +246,8 @@ impl Brain {
     /// Gives the engine what the hand has seen, and carries out what it wants, until both are
     /// content. Each answer that a wish causes costs the engine a credit, so this ends.
     fn tell_engine(&mut self, now: Time) {
-        let mut facts = std::mem::take(self.hand.facts());
+        let spare = std::mem::take(&mut self.spare.1);
+        let mut facts = std::mem::replace(self.hand.facts(), spare);
         while !facts.is_empty() {
             let mut since = 0;
             for fact in facts.drain(..) {
@@ -256,7 +261,7 @@ impl Brain {
             self.carry_out(now);
             std::mem::swap(&mut facts, self.hand.facts());
         }
-        *self.hand.facts() = facts;
+        self.spare.1 = facts;
     }
 
     /// Tells the engine one fact; what it wants is carried out by the caller's caller.

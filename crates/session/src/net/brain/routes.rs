@@ -12,7 +12,8 @@ use crate::store::Task;
 impl Brain {
     /// Carries out everything that waits in the outbox.
     pub(super) fn carry_out(&mut self, now: Time) {
-        let mut outbox = std::mem::replace(&mut self.outbox, Outbox::new());
+        let spare = std::mem::replace(&mut self.spare.0, Outbox::new());
+        let mut outbox = std::mem::replace(&mut self.outbox, spare);
         while !outbox.is_empty() {
             for action in outbox.drain() {
                 self.act(now, action);
@@ -20,7 +21,7 @@ impl Brain {
             // Answers to commands may have been asked for meanwhile.
             std::mem::swap(&mut outbox, &mut self.outbox);
         }
-        self.outbox = outbox;
+        self.spare.0 = outbox;
     }
 
     /// Hands the store what is to be read for peers.
