@@ -95,6 +95,12 @@ impl Tracker {
         format!("udp://{}/announce", self.address)
     }
 
+    /// Whether it is reached over IPv6, and over nothing else.
+    #[must_use]
+    pub fn is_v6(&self) -> bool {
+        self.address.is_ipv6()
+    }
+
     /// Waits until so many seeds have announced themselves.
     ///
     /// # Panics
