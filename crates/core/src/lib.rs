@@ -9,4 +9,5 @@ extern crate std;
 pub mod base;
 pub mod engine;
 pub mod link;
+pub mod reach;
 pub mod tracker;

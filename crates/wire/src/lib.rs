@@ -18,6 +18,7 @@ pub mod extension;
 pub mod fast;
 pub mod handshake;
 pub mod layout;
+pub mod lsd;
 pub mod magnet;
 pub mod merkle;
 pub mod message;

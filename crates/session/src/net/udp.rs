@@ -3,12 +3,18 @@
 //! Everything that speaks in packets goes through here, so that nothing has a way around it.
 //! Whose a packet is, its first byte tells ([`Receiver`]).
 
+mod lan;
+
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, Socket as Raw, Type};
+use toubkal_core::base::Time;
+use toubkal_core::reach::Group;
+
+use self::lan::Lan;
 
 /// A longer packet is of nobody: it is cut, and then not what it says.
 const PACKET_BYTES_MAX: usize = 4 * 1024;
@@ -44,6 +50,8 @@ impl Receiver {
 #[derive(Debug)]
 pub(crate) struct Udp {
     sockets: Vec<Socket>,
+    /// Those of local discovery, if it is wanted.
+    lan: Option<Lan>,
     scratch: Box<[u8]>,
     /// Which socket is read next.
     turn: usize,
@@ -61,7 +69,12 @@ struct Socket {
 impl Udp {
     /// Opens a socket of each family: where peers reach us, or on any port where they do not, or
     /// where another program has ours. Their tokens go up from `first`.
-    pub(crate) fn open(listening_on: &[SocketAddr], registry: &Registry, first: Token) -> Self {
+    pub(crate) fn open(
+        listening_on: &[SocketAddr],
+        lan: bool,
+        registry: &Registry,
+        first: Token,
+    ) -> Self {
         let any = [IpAddr::from(Ipv4Addr::UNSPECIFIED), Ipv6Addr::UNSPECIFIED.into()];
         let mut sockets = Vec::new();
         for any in any {
@@ -73,18 +86,18 @@ impl Udp {
             };
             let free = SocketAddr::new(wanted.ip(), 0);
             // Without IPv6, or without any network, a session works on.
-            let Ok(mut socket) = open(wanted).or_else(|_| open(free)) else { continue };
+            let Ok(socket) = open(wanted).or_else(|_| open(free)) else { continue };
             let token = Token(first.0 + sockets.len());
-            if registry.register(&mut socket, token, Interest::READABLE).is_ok() {
-                sockets.push(Socket { socket, v6: any.is_ipv6(), token, ready: true });
-            }
+            sockets.extend(Socket::watch(socket, any.is_ipv6(), token, registry));
         }
-        Self { sockets, scratch: vec![0; PACKET_BYTES_MAX].into(), turn: 0 }
+        let lan = lan.then(|| Lan::new(listening_on, Token(first.0 + sockets.len())));
+        Self { sockets, lan, scratch: vec![0; PACKET_BYTES_MAX].into(), turn: 0 }
     }
 
     /// Something may have come for a socket.
     pub(crate) fn note(&mut self, token: Token) {
-        for socket in self.sockets.iter_mut().filter(|socket| socket.token == token) {
+        let local = self.lan.iter_mut().flat_map(Lan::sockets);
+        for socket in self.sockets.iter_mut().chain(local).filter(|s| s.token == token) {
             socket.ready = true;
         }
     }
@@ -92,6 +105,7 @@ impl Udp {
     /// Whether a packet may wait to be taken.
     pub(crate) fn is_busy(&self) -> bool {
         self.sockets.iter().any(|socket| socket.ready)
+            || self.lan.as_ref().is_some_and(Lan::is_busy)
     }
 
     /// The next packet, from the sockets in turn; `None` when there is none, or what came was
@@ -99,20 +113,31 @@ impl Udp {
     pub(crate) fn receive(&mut self) -> Option<(SocketAddr, &[u8])> {
         for _ in 0..self.sockets.len() {
             self.turn = (self.turn + 1) % self.sockets.len();
-            let socket = &mut self.sockets[self.turn];
-            while socket.ready {
-                match socket.socket.recv_from(&mut self.scratch) {
-                    // What fills the buffer was longer.
-                    Ok((length, _)) if length == self.scratch.len() => {}
-                    Ok((length, from)) => return Some((from, &self.scratch[..length])),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => socket.ready = false,
-                    // What the system tells here is of a packet that we sent before; Windows
-                    // does so.
-                    Err(_) => break,
-                }
+            if let Some((from, length)) = self.sockets[self.turn].receive(&mut self.scratch) {
+                return Some((from, &self.scratch[..length]));
             }
         }
         None
+    }
+
+    /// The next packet that somebody on the local network said to everybody.
+    pub(crate) fn receive_lan(&mut self) -> Option<(SocketAddr, &[u8])> {
+        let (from, length) = self.lan.as_mut()?.receive(&mut self.scratch)?;
+        Some((from, &self.scratch[..length]))
+    }
+
+    /// Looks now and then which local networks there are.
+    pub(crate) fn refresh_lan(&mut self, now: Time, registry: &Registry) {
+        if let Some(lan) = &mut self.lan {
+            lan.refresh(now, registry);
+        }
+    }
+
+    /// Says something to everybody on all local networks.
+    pub(crate) fn send_lan(&self, group: Group, packet: &[u8]) {
+        if let Some(lan) = &self.lan {
+            lan.send(group, packet);
+        }
     }
 
     /// Sends a packet. One that the system has no room for is lost, as others are on their way.
@@ -127,6 +152,32 @@ impl Udp {
         match socket.socket.send_to(packet, to) {
             Err(error) if is_no_way(error.kind()) => Err(error),
             _ => Ok(()),
+        }
+    }
+}
+
+impl Socket {
+    /// Has a socket watched; `None` when the system cannot.
+    fn watch(mut socket: UdpSocket, v6: bool, token: Token, registry: &Registry) -> Option<Self> {
+        registry.register(&mut socket, token, Interest::READABLE).ok()?;
+        Some(Self { socket, v6, token, ready: true })
+    }
+
+    /// Takes one packet; `None` when there is none, or what came was none.
+    fn receive(&mut self, scratch: &mut [u8]) -> Option<(SocketAddr, usize)> {
+        if !self.ready {
+            return None;
+        }
+        match self.socket.recv_from(scratch) {
+            // What fills the buffer was longer.
+            Ok((length, from)) if length < scratch.len() => Some((from, length)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.ready = false;
+                None
+            }
+            // What the system tells as an error is of a packet that we sent before; Windows does
+            // so. The next may be good.
+            _ => None,
         }
     }
 }
@@ -189,7 +240,7 @@ mod tests {
         let free = Plain::bind("[::1]:0").unwrap().local_addr().unwrap();
         // Another program has one of the two.
         let listen = [taken.local_addr().unwrap(), free];
-        let mut udp = Udp::open(&listen, poll.registry(), FIRST);
+        let mut udp = Udp::open(&listen, false, poll.registry(), FIRST);
         let addresses: Vec<_> =
             udp.sockets.iter().map(|socket| socket.socket.local_addr().unwrap()).collect();
         assert_eq!(addresses.len(), 2);
@@ -206,21 +257,22 @@ mod tests {
             other.send_to(&[b'x'; PACKET_BYTES_MAX + 1], own).unwrap();
             other.send_to(b"answer", own).unwrap();
             let mut events = Events::with_capacity(8);
-            let heard = loop {
+            let mut heard = Vec::new();
+            while heard.is_empty() {
                 poll.poll(&mut events, Some(Duration::from_secs(30))).unwrap();
                 events.iter().for_each(|event| udp.note(event.token()));
-                if let Some((from, bytes)) = udp.receive() {
-                    break (from, bytes.to_vec());
+                while udp.is_busy() {
+                    heard.extend(udp.receive().map(|(from, bytes)| (from, bytes.to_vec())));
                 }
-            };
-            assert_eq!(heard, (at, b"answer".to_vec()), "what is too long is left out");
+            }
+            assert_eq!(heard, [(at, b"answer".to_vec())], "what is too long is left out");
         }
     }
 
     #[test]
     fn what_has_no_way_is_told() {
         let poll = Poll::new().unwrap();
-        let udp = Udp { sockets: Vec::new(), ..Udp::open(&[], poll.registry(), FIRST) };
+        let udp = Udp { sockets: Vec::new(), ..Udp::open(&[], false, poll.registry(), FIRST) };
         assert!(udp.send("127.0.0.1:9".parse().unwrap(), b"x").is_err());
     }
 }

@@ -33,10 +33,9 @@ pub(super) fn parse(link: &str) -> Result<Magnet, Error> {
     for part in query.split('&') {
         // Copied out of the source of a web page.
         let part = after(part, "amp;").unwrap_or(part);
-        if let Some((name, value)) = part.split_once('=') {
+        if !part.is_empty() {
+            let (name, value) = part.split_once('=').unwrap_or(part.split_at(part.len()));
             reader.parameter(name, value)?;
-        } else if !part.is_empty() {
-            reader.other(part, "");
         }
     }
     reader.end()

@@ -94,7 +94,7 @@ fn files_are_selected_by_ranges() {
 
 #[test]
 fn what_nobody_knows_is_kept_as_it_stood_and_in_order() {
-    let magnet = read("&kt=a+b%2B&x.foo=é&as=1&bare&as=2&xt=urn:ed2k:31&xs=http://x/");
+    let magnet = read("&kt=a+b%2B&x.foo=é&as=1&bare&dn&as=2&xt=urn:ed2k:31&xs=http://x/");
     let others: Vec<String> = magnet.others.iter().map(|(k, v)| format!("{k}={v}")).collect();
     let expected = ["kt=a+b%2B", "x.foo=%C3%A9", "as=1", "bare=", "as=2", "xt=urn:ed2k:31"];
     assert_eq!(others[..6], expected);
