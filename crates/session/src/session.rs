@@ -55,8 +55,9 @@ pub struct Options {
     /// torrents; of the same torrent in the same folder, only one can write.
     pub state: Option<PathBuf>,
     /// A file, made new, for everything that the engine is told: `toubkal replay` plays it again.
-    /// In it are the addresses of peers, info-hashes, and the sizes of files, no names and no
-    /// payload; some 30 bytes a block. `None`: nothing is written down.
+    /// In it are the addresses of peers, info-hashes, and the sizes of files, no payload, and no
+    /// names unless they came from peers as the metadata of a link; some 30 bytes a block.
+    /// `None`: nothing is written down.
     pub record: Option<PathBuf>,
 }
 
@@ -236,8 +237,8 @@ pub enum SessionEvent {
         /// Whether the announce failed; otherwise it is a warning.
         failed: bool,
     },
-    /// The metadata of a torrent that was added by a link is known: so is
-    /// [`Torrent::metainfo`].
+    /// The metadata of a torrent that was added by a link is known, and so is
+    /// [`Torrent::metainfo`]. It comes once, also when the database knew it.
     Resolved {
         /// Whose.
         torrent: TorrentId,
@@ -332,7 +333,7 @@ impl Session {
     /// When the torrent cannot be worked on at all. What goes wrong with files later is news.
     pub fn add(&self, metainfo: Arc<Metainfo>, add: Add) -> Result<Torrent, AddError> {
         let known = restore::know(self.control.state(), &metainfo, &add);
-        self.add_known(metainfo, add, known)
+        self.add_known(metainfo, add, known, false)
     }
 
     fn add_known(
@@ -340,10 +341,12 @@ impl Session {
         metainfo: Arc<Metainfo>,
         add: Add,
         known: Option<Known>,
+        found: bool,
     ) -> Result<Torrent, AddError> {
         let (reply, answer) = crossbeam_channel::bounded(1);
         let (add, known) = (Box::new(add), known.map(Box::new));
-        self.control.order(Order::Add { metainfo: Arc::clone(&metainfo), add, known, reply });
+        let order = Order::Add { metainfo: Arc::clone(&metainfo), add, known, found, reply };
+        self.control.order(order);
         let id = answer.recv().unwrap_or(Err(AddError::Ended))?;
         let place = Place::from(OnceLock::from(Content { metainfo, file: None }));
         Ok(Torrent { torrent: Arc::new(Handle::new(id, place, self.control.orders())) })

@@ -50,6 +50,8 @@ pub(crate) enum Order {
         metainfo: Arc<Metainfo>,
         add: Box<Add>,
         known: Option<Box<Known>>,
+        /// A link was given, and the database knew what it means.
+        found: bool,
         reply: Sender<Result<TorrentId, AddError>>,
     },
     /// Look for what a link means.

@@ -63,7 +63,8 @@ impl Session {
     pub fn add_magnet(&self, magnet: &Magnet, add: Add) -> Result<Torrent, AddError> {
         let hash = hash(magnet)?;
         if let Some((metainfo, add)) = restore::found(self.control.state(), hash, magnet, &add)? {
-            return self.add(metainfo, add);
+            let known = restore::know(self.control.state(), &metainfo, &add);
+            return self.add_known(metainfo, add, known, true);
         }
         let known = restore::know_link(self.control.state(), hash, magnet, &add);
         self.seek(hash, magnet, Some(add), known)

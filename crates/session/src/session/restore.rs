@@ -142,5 +142,5 @@ fn one(session: &Session, state: &Arc<State>, key: &Arc<Key>) -> Result<Torrent,
         return Err(another());
     }
     let known = know(Some(state), &metainfo, &add).map(|known| Known { stored: true, ..known });
-    session.add_known(Arc::new(metainfo), add, known).map_err(again)
+    session.add_known(Arc::new(metainfo), add, known, false).map_err(again)
 }

@@ -12,7 +12,7 @@ use toubkal_core::engine::{AddTorrent, Command, Event, PeerSource, Policy, Prior
 use super::Brain;
 use super::magnets::given_size;
 use crate::net::{Known, Order, Question};
-use crate::session::{Add, AddError, Metainfo, RESERVED};
+use crate::session::{Add, AddError, Metainfo, RESERVED, SessionEvent};
 use crate::state::{Change, Key, State};
 use crate::store::{Ledger, Left, TorrentFiles};
 
@@ -46,9 +46,8 @@ struct Pending {
     files: Arc<TorrentFiles>,
     tiers: Vec<Vec<String>>,
     peers: Vec<SocketAddr>,
-    /// The torrent file, and where the info dictionary lies in it.
-    file: Option<Arc<[u8]>>,
-    span: Range<usize>,
+    /// The torrent file, where the info dictionary lies in it, and whether it was found by a link.
+    file: (Option<Arc<[u8]>>, Range<usize>, bool),
     known: Option<Box<Known>>,
     reply: Sender<Result<TorrentId, AddError>>,
 }
@@ -87,8 +86,8 @@ impl Torrents {
 impl Brain {
     pub(super) fn order(&mut self, now: Time, order: Order) {
         match order {
-            Order::Add { metainfo, add, known, reply } => {
-                if let Err(error) = self.add(now, &metainfo, *add, known, reply.clone()) {
+            Order::Add { metainfo, add, known, found, reply } => {
+                if let Err(error) = self.add(now, &metainfo, *add, known, found, reply.clone()) {
                     let _ = reply.send(Err(error));
                 }
             }
@@ -123,6 +122,7 @@ impl Brain {
         metainfo: &Metainfo,
         add: Add,
         mut known: Option<Box<Known>>,
+        found: bool,
         reply: Sender<Result<TorrentId, AddError>>,
     ) -> Result<(), AddError> {
         let info_hash = metainfo.info_hash_v1.ok_or(AddError::V2Only)?;
@@ -139,7 +139,8 @@ impl Brain {
         torrent.ticket = ticket;
         let (private, span) = (metainfo.private, metainfo.info_span.clone());
         let (file, peers) = (add.torrent, add.peers);
-        let pending = Pending { info_hash, private, files, tiers, peers, file, span, known, reply };
+        let file = (file, span, found);
+        let pending = Pending { info_hash, private, files, tiers, peers, file, known, reply };
         self.torrents.pending.insert(ticket, pending);
         self.command(now, Command::Add(torrent));
         Ok(())
@@ -151,7 +152,8 @@ impl Brain {
             return;
         }
         let Some(pending) = self.torrents.pending.remove(&ticket) else { return };
-        let Pending { info_hash, private, files, tiers, peers, file, span, known, reply } = pending;
+        let Pending { info_hash, private, files, tiers, peers, file, known, reply } = pending;
+        let (file, span, found) = file;
         let stored = known.as_ref().is_some_and(|known| known.stored);
         self.magnets.keep(torrent, file, span, stored);
         let (key, left, ledger) = self.remember(known);
@@ -160,6 +162,9 @@ impl Brain {
         self.store.add(torrent, files, left, ledger);
         self.trackers.add(torrent, info_hash, &tiers);
         let _ = reply.send(Ok(torrent));
+        if found {
+            self.news.push(SessionEvent::Resolved { torrent });
+        }
         self.peers(now, torrent, peers);
     }
 
