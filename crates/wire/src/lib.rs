@@ -16,6 +16,7 @@ pub mod compact;
 pub mod extension;
 pub mod fast;
 pub mod handshake;
+pub mod krpc;
 pub mod layout;
 pub mod merkle;
 pub mod message;
