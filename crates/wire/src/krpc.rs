@@ -16,6 +16,8 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::net::SocketAddr;
 
+pub use decode::read_nodes;
+pub use encode::compact_nodes;
 pub use filter::Filter;
 pub use id::{Id, Node, is_local};
 pub use item::{Signed, immutable_target, mutable_target, signed_bytes};

@@ -209,9 +209,15 @@ fn refusal<'a>(error: Option<Value<'_, 'a>>) -> Kind<'a> {
     Kind::Error { code: items().find_map(Value::as_int).unwrap_or(code::GENERIC), text }
 }
 
-/// The nodes of a list whose addresses can be; a rest that is no whole entry is left out.
-pub(super) fn nodes(bytes: &[u8], address_bytes: usize) -> Vec<Node> {
-    let entries = bytes.chunks_exact(20 + address_bytes).take(NODES_MAX);
+fn nodes(bytes: &[u8], address_bytes: usize) -> Vec<Node> {
+    read_nodes(bytes, address_bytes, NODES_MAX)
+}
+
+/// Nodes in their compact form, whose addresses take 6 bytes (BEP 5) or 18 (BEP 32): at most so
+/// many, those whose addresses can be. A rest that is no whole entry is left out.
+#[must_use]
+pub fn read_nodes(bytes: &[u8], address_bytes: usize, max: usize) -> Vec<Node> {
+    let entries = bytes.chunks_exact(20 + address_bytes).take(max);
     let node = |entry: &[u8]| {
         let (id, address) = entry.split_at(20);
         let address = address_of(address).filter(|&address| compact::usable(address))?;

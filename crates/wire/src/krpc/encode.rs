@@ -166,8 +166,9 @@ impl Response<'_> {
     }
 }
 
-/// Nodes as they go over the wire: 26 bytes each, 38 with IPv6 addresses.
-pub(super) fn compact_nodes(nodes: &[Node]) -> Vec<u8> {
+/// Nodes in their compact form: 26 bytes each (BEP 5), 38 with IPv6 addresses (BEP 32).
+#[must_use]
+pub fn compact_nodes(nodes: &[Node]) -> Vec<u8> {
     let mut out = Vec::new();
     for node in nodes {
         out.extend(node.id.0);
