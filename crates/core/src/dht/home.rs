@@ -1,5 +1,6 @@
 //! One of our addresses: its id, its routing table, and what is known from there.
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
@@ -14,6 +15,8 @@ use crate::base::Time;
 
 /// Addresses of nodes that others named; the oldest go.
 pub(super) const CONTACTS_MAX: usize = 64;
+/// Nodes that others tell of and that were not there.
+const ABSENT_MAX: usize = 64;
 /// Nodes of an earlier life, and of this one that fell silent.
 pub(super) const REMEMBERED_MAX: usize = 200;
 
@@ -28,6 +31,8 @@ pub(super) struct Home {
     pub(super) contacts: Vec<SocketAddr>,
     /// Nodes that may be there; the ones at the front are forgotten first.
     pub(super) remembered: Vec<Node>,
+    /// Others tell of them, and they did not answer.
+    pub(super) absent: VecDeque<SocketAddr>,
     /// When anybody last answered.
     pub(super) heard: Option<Time>,
 }
@@ -42,6 +47,7 @@ impl Home {
             votes: Votes::default(),
             contacts: Vec::new(),
             remembered: Vec::new(),
+            absent: VecDeque::new(),
             heard: None,
         }
     }
@@ -50,12 +56,12 @@ impl Home {
     pub(super) fn begin(&self, lookup: &mut Lookup) {
         let target = lookup.target();
         for node in self.table.nearest(&target, 2 * K, true) {
-            lookup.add(node, 1);
+            lookup.add(node);
         }
         if self.table.len() < K {
             let mut old = self.remembered.clone();
             old.sort_by_key(|node| target.distance(&node.id));
-            old.into_iter().take(2 * K).for_each(|node| lookup.add(node, 1));
+            old.into_iter().take(2 * K).for_each(|node| lookup.add(node));
             self.contacts.iter().for_each(|&contact| lookup.add_stranger(contact));
         }
     }
@@ -80,6 +86,29 @@ impl Home {
             self.remembered.remove(0);
         }
         self.remembered.push(node);
+    }
+
+    /// Somebody who has no place did not answer.
+    pub(super) fn missed(&mut self, address: SocketAddr) {
+        if !self.table.has(address) && !self.absent.contains(&address) {
+            if self.absent.len() == ABSENT_MAX {
+                self.absent.pop_front();
+            }
+            self.absent.push_back(address);
+        }
+    }
+
+    /// Somebody who is not in the table but may be there, each in turn: one that is remembered, or
+    /// one that was named to us.
+    pub(super) fn next_lost(&mut self, contacts: bool) -> Option<SocketAddr> {
+        if contacts || self.remembered.is_empty() {
+            let at = self.contacts.iter().position(|contact| !self.table.has(*contact))?;
+            let contact = self.contacts.remove(at);
+            self.contacts.push(contact);
+            return Some(contact);
+        }
+        self.remembered.rotate_left(1);
+        self.remembered.last().map(|node| node.address)
     }
 
     /// Others see us at an address to which our id does not belong (BEP 42): we take another, and

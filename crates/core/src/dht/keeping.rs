@@ -13,14 +13,14 @@ use super::{Action, Command, Dht, Family, Report, Way};
 use crate::base::{Bucket, Outbox, Time};
 
 /// One node is looked after so often.
-pub(super) const UPKEEP: Duration = Duration::from_secs(10);
+pub(super) const UPKEEP: Duration = Duration::from_secs(12);
 /// A node of which something was heard since then is left alone.
 const STALE: Duration = Duration::from_secs(300);
 /// Stores are swept so often.
 const SWEEP: Duration = Duration::from_secs(300);
-/// One turn in so many is for a node that fell silent: it may be back, and know others (a network
-/// that was cut in two heals by it).
-const LOST_TURNS: u32 = 6;
+/// One turn in so many is for a node that fell silent or never answered: it may be back, and know
+/// others than we do. A network that was cut in two heals by it.
+const LOST_TURNS: u32 = 5;
 /// When nothing was heard for so long the silence may be our own.
 const ALONE: Duration = Duration::from_secs(30);
 /// Nodes that asked us and are looked at, a minute and at once.
@@ -109,7 +109,7 @@ impl Dht {
         }
         home.remembered.retain(|known| known.address != node.address);
         self.keeping.next.get_or_insert(now.after(UPKEEP));
-        if self.searches.each_poor(at, |lookup| lookup.add(node, 1)) {
+        if self.searches.each_poor(at, |lookup| lookup.add(node)) {
             self.drive_all(now, out);
         }
     }
@@ -132,7 +132,7 @@ impl Dht {
         }
         for node in nodes.iter().take(K) {
             self.homes[other].remember(*node);
-            self.searches.each_poor(other, |lookup| lookup.add(*node, 1));
+            self.searches.each_poor(other, |lookup| lookup.add(*node));
         }
         self.join(now, other, out);
         self.drive_all(now, out);
@@ -145,6 +145,28 @@ impl Dht {
         let table = &self.homes[way.home].table;
         if fits && table.wants(&node) && !self.open.waits_for(way.from) {
             let target = self.homes[way.home].id;
+            self.probe(now, way, target, out);
+        }
+    }
+
+    /// Of the nodes that an answer tells of, one that would have a place is looked at: what one
+    /// part of a network learns of another spreads by it.
+    pub(super) fn heard_of(
+        &mut self,
+        now: Time,
+        at: usize,
+        nodes: &[Node],
+        out: &mut Outbox<Action>,
+    ) {
+        let wanted = |node: &&Node| {
+            let fits = !self.config.enforce_ids || node.id.fits(node.address.ip());
+            let home = &self.homes[at];
+            let absent = home.absent.contains(&node.address);
+            fits && !absent && home.table.wants(node) && !self.open.waits_for(node.address)
+        };
+        if let Some(node) = nodes.iter().find(wanted) {
+            let way = Way { home: at, from: node.address };
+            let target = self.homes[at].id;
             self.probe(now, way, target, out);
         }
     }
@@ -163,6 +185,7 @@ impl Dht {
         if let Some(gone) = home.table.failed(now, address, alone) {
             home.remember(gone);
         }
+        home.missed(address);
     }
 
     /// Somebody says where it sees us.
@@ -190,8 +213,8 @@ impl Dht {
         self.keeping.next
     }
 
-    /// Once in ten seconds asks the node that was not heard for longest for an id that belongs into
-    /// its bucket: that shows whether it is there, and fills the bucket.
+    /// Once in twelve seconds asks the node that was not heard for longest for an id that belongs
+    /// into its bucket: that shows whether it is there, and fills the bucket.
     pub(super) fn keep_up(&mut self, now: Time, out: &mut Outbox<Action>) {
         if self.keeping.next.is_none_or(|next| next > now) {
             return;
@@ -235,13 +258,10 @@ impl Dht {
     }
 
     fn try_lost(&mut self, now: Time, at: usize, out: &mut Outbox<Action>) -> bool {
+        let contacts = self.keeping.turn.is_multiple_of(2 * LOST_TURNS);
         let home = &mut self.homes[at];
-        if home.remembered.is_empty() {
-            return false;
-        }
-        home.remembered.rotate_left(1);
-        let Some(node) = home.remembered.last().copied() else { return false };
-        let way = Way { home: at, from: node.address };
+        let Some(from) = home.next_lost(contacts) else { return false };
+        let way = Way { home: at, from };
         let target = home.id;
         self.ask(now, way, (Ask::FindNode { target }, Why::Upkeep), out)
     }

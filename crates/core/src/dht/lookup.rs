@@ -3,9 +3,13 @@
 //!
 //! Silence does not hold it up. A node that does not answer as soon as others do makes room for
 //! the next, and is asked once more when nothing better is left to do; its answer counts
-//! whenever it comes. Against liars: a node whose id does not follow from its address comes after
-//! all others, one block of addresses has one place, and who answers under another id than was
-//! promised is where its own id puts it.
+//! whenever it comes.
+//!
+//! Against liars: a node whose id does not follow from its address comes after all others, one
+//! block of addresses has one place, and who answers under another id than was promised is where
+//! its own id puts it. And there are several paths (S/Kademlia, Baumgart and Mies 2007): what a
+//! node tells of belongs to its path, and the nearest of every path are asked, so that one liar,
+//! who tells of nearer friends than anybody else can, spoils one path.
 
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
@@ -18,6 +22,10 @@ pub(super) const K: usize = 8;
 const ALPHA: usize = 4;
 /// The same for nodes of which nothing but the address is known: most of them may be gone.
 const STRANGERS_AT_ONCE: usize = 8;
+/// Paths that share no node.
+const PATHS: usize = 4;
+/// Nodes of each path that are asked, at least.
+const OF_PATH: usize = 3;
 /// Nodes that are remembered of one look-up.
 const CANDIDATES_MAX: usize = 128;
 /// Nodes of one answer that count.
@@ -34,6 +42,8 @@ pub(super) struct Lookup {
     candidates: Vec<Candidate>,
     /// Addresses without ids, in the order in which they came.
     strangers: Vec<Stranger>,
+    /// The path of the next node that begins one.
+    path: usize,
     /// Packets that were sent.
     pub(super) asked: u32,
 }
@@ -43,6 +53,7 @@ struct Candidate {
     node: Node,
     fits: bool,
     hop: u8,
+    path: usize,
     state: State,
 }
 
@@ -92,15 +103,27 @@ impl State {
 
 impl Lookup {
     pub(super) fn new(target: Id, lenient: bool) -> Self {
-        Self { target, lenient, candidates: Vec::new(), strangers: Vec::new(), asked: 0 }
+        let (candidates, strangers) = (Vec::new(), Vec::new());
+        Self { target, lenient, candidates, strangers, path: 0, asked: 0 }
     }
 
     pub(super) fn target(&self) -> Id {
         self.target
     }
 
+    /// A node that may be nearer, and that we know ourselves.
+    pub(super) fn add(&mut self, node: Node) {
+        let path = self.next_path();
+        self.put(node, 1, path);
+    }
+
+    fn next_path(&mut self) -> usize {
+        self.path += 1;
+        self.path % PATHS
+    }
+
     /// A node that may be nearer; `hop`: how many nodes from us.
-    pub(super) fn add(&mut self, node: Node, hop: u8) {
+    fn put(&mut self, node: Node, hop: u8, path: usize) {
         let taken = |other: &Candidate| {
             let live = other.state != State::Silent;
             other.node.address == node.address
@@ -111,7 +134,7 @@ impl Lookup {
             return;
         }
         let fits = self.lenient || node.id.fits(node.address.ip());
-        self.insert(Candidate { node, fits, hop, state: State::New });
+        self.insert(Candidate { node, fits, hop, path, state: State::New });
         if self.candidates.len() > CANDIDATES_MAX {
             self.candidates.pop();
         }
@@ -160,17 +183,20 @@ impl Lookup {
         late
     }
 
-    /// The nodes up to the K-th that is not late, the silent ones left out.
+    /// The nearest that are not silent, K of all and some of each path; beside those that are late.
     fn window(&self) -> impl Iterator<Item = (usize, &Candidate)> {
-        let mut count = 0;
-        let all = self.candidates.iter().enumerate();
-        all.filter(|(_, candidate)| candidate.state != State::Silent).take_while(
-            move |(_, candidate)| {
-                let inside = count < K;
-                count += usize::from(!candidate.state.is_late());
-                inside
-            },
-        )
+        let mut counts = [0; PATHS];
+        let mut all = 0;
+        self.candidates.iter().enumerate().filter(move |(_, candidate)| {
+            let count = &mut counts[candidate.path];
+            if candidate.state == State::Silent || all >= K && *count >= OF_PATH {
+                return false;
+            }
+            let counts = usize::from(!candidate.state.is_late());
+            *count += counts;
+            all += counts;
+            true
+        })
     }
 
     /// An answer came. What it tells is added; whether the node was asked by this look-up, and its
@@ -183,24 +209,28 @@ impl Lookup {
     ) -> Option<u8> {
         let token = token.map(<[u8]>::to_vec);
         let at = self.candidates.iter().position(|known| known.node.address == from.address);
-        let hop = if let Some(at) = at {
+        let (hop, path) = if let Some(at) = at {
             let mut candidate = self.candidates.remove(at);
             candidate.state = State::Answered(token);
             // Who answers says who it is: it may have started anew, or others lied about it.
             candidate.node.id = from.id;
             candidate.fits = self.lenient || from.id.fits(from.address.ip());
-            let hop = candidate.hop;
+            let (hop, path) = (candidate.hop, candidate.path);
             self.insert(candidate);
-            hop
+            (hop, path)
         } else {
-            let at = self.strangers.iter().position(|known| known.address == from.address)?;
-            self.strangers.remove(at);
+            self.strangers.iter().find(|known| known.address == from.address)?;
             let fits = self.lenient || from.id.fits(from.address.ip());
-            self.insert(Candidate { node: from, fits, hop: 1, state: State::Answered(token) });
-            1
+            let (path, state) = (self.next_path(), State::Answered(token));
+            self.insert(Candidate { node: from, fits, hop: 1, path, state });
+            (1, path)
         };
+        self.strangers.retain(|known| known.address != from.address);
+        // Whoever knows one node only begins all paths with what that one knows.
+        let first = self.candidates.iter().filter(|known| known.hop == 1).count() < PATHS;
         for node in told.iter().take(TOLD_MAX) {
-            self.add(*node, hop.saturating_add(1));
+            let path = if hop == 1 && first { self.next_path() } else { path };
+            self.put(*node, hop.saturating_add(1), path);
         }
         Some(hop)
     }
@@ -303,7 +333,7 @@ mod tests {
 
     fn lookup(numbers: impl IntoIterator<Item = u8>) -> Lookup {
         let mut lookup = Lookup::new(Id([0; 20]), false);
-        numbers.into_iter().for_each(|number| lookup.add(node(number), 1));
+        numbers.into_iter().for_each(|number| lookup.add(node(number)));
         lookup
     }
 
@@ -344,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_done_when_the_eight_nearest_have_answered() {
+    fn it_is_done_when_the_nearest_of_all_and_of_each_path_have_answered() {
         let mut lookup = lookup(1..=20);
         let mut order = Vec::new();
         while !lookup.is_done() {
@@ -353,15 +383,35 @@ mod tests {
                 lookup.answered(node(number), None, &[]);
             }
         }
-        assert_eq!(order, [1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(order, (1..=12).collect::<Vec<u8>>(), "eight, and three of each of four paths");
         assert_eq!(lookup.nearest().count(), 8);
+    }
+
+    /// Without paths the friends of one liar, all nearer than anybody else, would be the result.
+    #[test]
+    fn a_liar_spoils_one_path() {
+        let mut lookup = lookup(100..104);
+        let mut honest = Vec::new();
+        while !lookup.is_done() {
+            for number in asks(&mut lookup) {
+                let told: Vec<Node> = match number {
+                    100 => (1..=16).map(node).collect(),
+                    101..104 => (20..28).map(|other| node(other + (number - 101) * 8)).collect(),
+                    _ => Vec::new(),
+                };
+                lookup.answered(node(number), None, &told);
+                honest.extend((20..100).contains(&number).then_some(number));
+            }
+        }
+        honest.sort_unstable();
+        assert_eq!(honest, [20, 21, 22, 28, 29, 30, 36, 37, 38]);
     }
 
     #[test]
     fn a_block_of_addresses_has_one_place() {
         let mut lookup = Lookup::new(Id([0; 20]), true);
         let at = |last| SocketAddr::from(([198, 18, 1, last], 1));
-        (1..=9).for_each(|last| lookup.add(Node { id: node(last).id, address: at(last) }, 1));
+        (1..=9).for_each(|last| lookup.add(Node { id: node(last).id, address: at(last) }));
         assert_eq!(lookup.next(), Some(at(1)));
         assert_eq!(lookup.next(), None);
     }
@@ -371,8 +421,8 @@ mod tests {
         let mut lookup = Lookup::new(Id([0; 20]), false);
         let address = |third| SocketAddr::from(([198, 18, third, 1], 1));
         let right = Id::for_address(address(9).ip(), &[0xff; 20]);
-        lookup.add(Node { id: Id([0; 20]), address: address(1) }, 1);
-        lookup.add(Node { id: right, address: address(9) }, 1);
+        lookup.add(Node { id: Id([0; 20]), address: address(1) });
+        lookup.add(Node { id: right, address: address(9) });
         assert_eq!(lookup.next(), Some(address(9)));
     }
 
@@ -388,6 +438,13 @@ mod tests {
         assert_eq!(lookup.answered(node(1), None, &told), Some(1));
         lookup.add_stranger(node(77).address);
         assert_eq!(asks(&mut lookup), [2, 3, 4, 5]);
+        let mut both = self::lookup([]);
+        both.add_stranger(node(1).address);
+        assert_eq!(asks(&mut both), [1]);
+        // It comes to be known on another way while it is asked.
+        both.add(node(1));
+        both.answered(node(1), None, &[]);
+        assert!(both.is_done());
         assert_eq!(lookup.answered(node(2), None, &[]), Some(2));
         assert_eq!(lookup.answered(node(99), None, &[]), None, "nobody asked it");
     }

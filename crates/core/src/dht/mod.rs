@@ -164,10 +164,10 @@ impl Dht {
                     let ip = ip.map(|ip| ip.ip());
                     self.proved(now, way, asked.sent, ip, out);
                     let node = Node { id: response.id, address: way.from };
+                    self.answered(now, way, &asked, &response, out);
                     if !read_only {
                         self.found(now, way.home, node, out);
                     }
-                    self.answered(now, way, &asked, &response, out);
                 }
             }
             Ok(Message { kind: Kind::Error { code, .. }, transaction, .. }) => {
@@ -212,7 +212,13 @@ impl Dht {
         match asked.why {
             Why::Look(key, run) => self.looked(now, (key, run), node, response, out),
             Why::Store(key, run) => self.stored(now, (key, run), Ok(()), out),
-            Why::Upkeep => {}
+            Why::Upkeep => {
+                let nodes = match self.homes[way.home].family {
+                    Family::V4 => &response.nodes,
+                    Family::V6 => &response.nodes6,
+                };
+                self.heard_of(now, way.home, nodes.as_deref().unwrap_or_default(), out);
+            }
             Why::Ping(query) => {
                 let round_trip = now.since(asked.sent);
                 out.push(Action::Report(Report::Pong { query, id: node.id, round_trip }));

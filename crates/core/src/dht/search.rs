@@ -25,7 +25,7 @@ pub(super) const ACTIVE_MAX: usize = 32;
 /// Peers of one order that are told apart in one round.
 const SEEN_MAX: usize = 2000;
 /// Questions a minute of one order once its first round is over.
-const PACE: u64 = 10;
+const PACE: u64 = 9;
 /// The same for all orders together.
 const PACE_ALL: u64 = 300;
 /// Pauses between the rounds of an order that finds nobody, then the last again and again.
@@ -34,6 +34,8 @@ const PAUSES: [u64; 5] = [60, 120, 240, 480, 900];
 const PAUSE: u64 = 900;
 /// Before we look for the network again when few answer: doubled each time, up to the last.
 const JOIN_PAUSES: (u64, u64) = (2, 300);
+/// Rounds without a pause while somebody answers.
+const JOIN_AGAIN: u32 = 3;
 /// A bucket counts whole things: a question is a thousand of them.
 const QUESTION: u64 = 1000;
 
@@ -198,7 +200,7 @@ impl Search {
         self.runs.iter().map(|run| run.lookup.hops()).max().unwrap_or(0)
     }
 
-    fn start(&mut self, now: Time, homes: &[Home], lenient: bool) {
+    fn start(&mut self, now: Time, homes: &[Home], lenient: bool, drawn: Id) {
         self.round += 1;
         (self.next, self.wake, self.told) = (None, None, false);
         self.seen.clear();
@@ -208,8 +210,9 @@ impl Search {
         }
         for run in &mut self.runs {
             let home = &homes[run.home];
-            if matches!(self.job, Job::Join { .. }) {
-                self.target = home.id;
+            if let Job::Join { fails } = self.job {
+                // Those who know us know the same nodes near us; if these are gone, others may not.
+                self.target = if fails > 0 { drawn } else { home.id };
             }
             *run = Run::new(run.home, Lookup::new(self.target, lenient));
             home.begin(&mut run.lookup);
@@ -353,8 +356,10 @@ impl Dht {
     }
 
     fn start(&mut self, now: Time, key: Key<Search>, out: &mut Outbox<Action>) {
+        let mut drawn = Id::default();
+        self.rng.fill(&mut drawn.0);
         if let Some(search) = self.searches.all.get_mut(key) {
-            search.start(now, &self.homes, !self.config.enforce_ids);
+            search.start(now, &self.homes, !self.config.enforce_ids, drawn);
             self.searches.live.insert(key);
             self.drive(now, key, out);
         }
@@ -524,7 +529,9 @@ impl Dht {
                 let poor = home.is_poor();
                 *fails = if poor { *fails + 1 } else { 0 };
                 let (first, most) = JOIN_PAUSES;
-                poor.then(|| (first << (*fails - 1).min(16)).min(most))
+                let late = if home.table.len() > 0 { JOIN_AGAIN } else { 1 };
+                let pause = |late: u32| (first << (*fails - late).min(16)).min(most);
+                poor.then(|| if *fails < late { 0 } else { pause(late) })
             }
             _ => {
                 self.searches.remove(key);

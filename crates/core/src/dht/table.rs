@@ -77,7 +77,7 @@ impl Table {
         let Some(bucket) = self.buckets.get(&self.me.shared_bits(&node.id)) else { return true };
         let mut all = bucket.nodes.iter().chain(&bucket.spare);
         let known = all.any(|entry| entry.node.id == node.id || entry.node.address == node.address);
-        let room = bucket.nodes.len() < K || bucket.nodes.iter().any(|entry| entry.fails > 0);
+        let room = bucket.nodes.len() < K || bucket.nodes.iter().any(|entry| entry.fails > 1);
         let block = |entry: &Entry| same_block(entry.node.address.ip(), node.address.ip());
         !known && room && !bucket.nodes.iter().any(block)
     }
@@ -110,6 +110,10 @@ impl Table {
             bucket.nodes.iter().map(|entry| (entry.heard.max(entry.tried), entry.node, *bits))
         });
         all.filter(|(at, ..)| *at < limit).min().map(|(_, node, bits)| (node, bits))
+    }
+
+    pub(super) fn has(&self, address: SocketAddr) -> bool {
+        self.nodes().any(|node| node.address == address)
     }
 
     /// Every node, those with a place first.
@@ -205,7 +209,6 @@ mod tests {
         assert_eq!((table.len(), table.spare()), (8, 4));
         assert!(!table.wants(&node(13)));
         assert_eq!(table.failed(at(2), node(1).address, false), None);
-        assert!(table.wants(&node(13)));
         assert_eq!(table.failed(at(3), node(1).address, false), Some(node(1)));
         let near = table.nearest(&node(12).id, 1, false);
         assert_eq!(near, [node(12)], "the one that was heard last took the place");
