@@ -27,6 +27,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "query", play: targets::query },
     Target { name: "message", play: targets::message },
     Target { name: "extension", play: targets::extension },
+    Target { name: "exchange", play: targets::exchange },
+    Target { name: "metadata", play: targets::metadata },
     Target { name: "link", play: targets::link },
     Target { name: "log", play: targets::log },
     Target { name: "announcer", play: targets::announcer },

@@ -44,6 +44,8 @@ impl Brain {
             Action::Dial { dial, torrent, remote } => hand.dial(now, dial, torrent, remote),
             Action::Send { link, message } => hand.send(link, &message),
             Action::Serve { link, torrent, block } => hand.serve(link, torrent, block),
+            // No torrent says how long its metadata is.
+            Action::GiveMetadata { .. } => {}
             Action::Unserve { link, block } => hand.unserve(link, block),
             Action::Close { link, reason } => hand.close(link, reason),
             Action::Store { job, torrent, block, payload, digest } => {

@@ -120,6 +120,7 @@ impl Brain {
             info_hash,
             layout,
             private,
+            metadata_size: None,
             priorities,
             policy: if add.sequential { Policy::Sequential } else { Policy::RarestFirst },
             adopt: add.adopt,
