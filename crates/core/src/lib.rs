@@ -10,4 +10,5 @@ pub mod base;
 pub mod dht;
 pub mod engine;
 pub mod link;
+pub mod reach;
 pub mod tracker;
