@@ -33,6 +33,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "log", play: targets::log },
     Target { name: "announcer", play: targets::announcer },
     Target { name: "registry", play: targets::registry },
+    Target { name: "lan", play: targets::lan },
     Target { name: "udp_tracker", play: targets::udp_tracker },
     Target { name: "engine", play: targets::engine },
     Target { name: "recovery", play: targets::recovery },

@@ -64,6 +64,9 @@ pub(crate) struct PeerArgs {
     /// Do not let peers connect; only connect to them
     #[arg(long, conflicts_with = "listen")]
     pub(crate) no_listen: bool,
+    /// Do not look for peers on the local network, nor tell anybody there
+    #[arg(long)]
+    pub(crate) no_lan: bool,
     /// A peer to connect to, besides those of the trackers; may be given several times
     #[arg(long, value_name = "HOST:PORT", value_parser = parse_peer)]
     pub(crate) peer: Vec<String>,

@@ -28,7 +28,7 @@ fn a_hash_is_read_in_every_way_of_writing() {
         format!("magnet:?xt=urn:btih:{HEX}"),
         format!("magnet:?xt=urn:btih:{BASE32}"),
         format!("MAGNET:?XT=URN:BTIH:{}", BASE32.to_lowercase()),
-        format!("magnet:?dn=a&amp;xt.1=urn%3Abtih%3A{HEX}&xt.2=urn:sha1:{BASE32}"),
+        format!("magnet:?dn=a&amp;amp;xt.1=urn%3Abtih%3A{HEX}&xt.2=urn:sha1:{BASE32}"),
         format!("  magnet:?xt=urn:btih:{HEX}&xt=urn:btih:{BASE32}\n"),
     ] {
         assert_eq!(Magnet::parse(&link).unwrap().v1, Some(hash()), "{link}");
@@ -94,7 +94,7 @@ fn files_are_selected_by_ranges() {
 
 #[test]
 fn what_nobody_knows_is_kept_as_it_stood_and_in_order() {
-    let magnet = read("&kt=a+b%2B&x.foo=é&as=1&bare&as=2&xt=urn:ed2k:31&xs=http://x/");
+    let magnet = read("&kt=a+b%2B&x.foo=é&as=1&bare&dn&as=2&xt=urn:ed2k:31&xs=http://x/");
     let others: Vec<String> = magnet.others.iter().map(|(k, v)| format!("{k}={v}")).collect();
     let expected = ["kt=a+b%2B", "x.foo=%C3%A9", "as=1", "bare=", "as=2", "xt=urn:ed2k:31"];
     assert_eq!(others[..6], expected);
@@ -110,6 +110,7 @@ fn errors_say_what_is_wrong_and_where() {
     let other = "f".repeat(40);
     for (link, message) in [
         ("http://x".into(), "it does not begin with magnet:?"),
+        (" \n ".into(), "it does not begin with magnet:?"),
         ("magnet:xt=1".into(), "it does not begin with magnet:?"),
         ("magnet:?dn=x".into(), "there is no info-hash in it (xt=urn:btih:...)"),
         (

@@ -5,11 +5,13 @@
 //! waits long; everything that waits between rounds is bounded by the credits of the engine.
 
 mod datagrams;
+mod lan;
 mod mind;
 mod routes;
 mod torrents;
 mod trackers;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -27,6 +29,7 @@ use crate::session::SessionEvent;
 use crate::state::State;
 use crate::store::{ReadBlock, Reply, Store};
 use crate::tracker::TrackerReply;
+use lan::Local;
 pub(crate) use mind::Mind;
 use torrents::Torrents;
 pub(crate) use trackers::Identity;
@@ -44,6 +47,8 @@ pub(crate) struct Parts {
     pub(crate) engine: Mind,
     pub(crate) hand: Hand,
     pub(crate) udp: Udp,
+    /// Where peers reach us, if it is to be said on the local network.
+    pub(crate) lan: Option<Vec<SocketAddr>>,
     pub(crate) store: Store,
     pub(crate) orders: Receiver<Order>,
     pub(crate) replies: Receiver<Reply>,
@@ -60,6 +65,7 @@ pub(crate) struct Brain {
     engine: Mind,
     hand: Hand,
     udp: Udp,
+    local: Option<Local>,
     store: Store,
     torrents: Torrents,
     orders: Receiver<Order>,
@@ -92,16 +98,21 @@ enum Ending {
 
 impl Brain {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { engine, hand, udp, store, orders, replies, .. } = parts;
+        let Parts { engine, hand, udp, lan, store, orders, replies, .. } = parts;
         let Parts { wake, news, leave, state, identity, .. } = parts;
         // Bounded by the client, which has only so many questions under way.
         let (tell, tracker_replies) = unbounded();
+        let clock = Clock::start();
+        let local = lan.map(|listening_on| {
+            Local::new(clock.now(), &listening_on, identity.rng.fork("local discovery"))
+        });
         let trackers = Trackers::new(identity, Inlet::new(tell, Arc::clone(&wake)));
         Self {
-            clock: Clock::start(),
+            clock,
             engine,
             hand,
             udp,
+            local,
             store,
             torrents: Torrents::default(),
             orders,
@@ -139,6 +150,7 @@ impl Brain {
         self.take_replies(now);
         self.take_tracker_replies(now);
         self.take_datagrams(now);
+        self.work_on_lan(now);
         self.hand.work(now);
         self.tell_engine(now);
         self.engine.advance(now, &mut self.outbox);
@@ -184,7 +196,9 @@ impl Brain {
             Ending::Closing { until } | Ending::Telling { until } => Some(until),
         };
         let engine = self.engine.deadline();
-        let others = self.hand.deadline().into_iter().chain(self.trackers.deadline()).chain(until);
+        let local = self.local.as_ref().and_then(Local::deadline);
+        let others = self.hand.deadline().into_iter().chain(self.trackers.deadline());
+        let others = others.chain(until).chain(local);
         let due = engine.into_iter().chain(others).min()?;
         Some(self.clock.until(due))
     }

@@ -38,6 +38,7 @@ impl Brain {
             Action::Admit { torrent, terms } => hand.admit(torrent, terms),
             Action::Retire { torrent } => {
                 hand.retire(torrent);
+                self.leave_lan(now, torrent);
                 self.tell_announcer(now, torrent, tracker::Event::Stop);
             }
             Action::Dial { dial, torrent, remote } => hand.dial(now, dial, torrent, remote),
@@ -82,7 +83,10 @@ impl Brain {
     fn notify(&mut self, now: Time, notice: Notice) {
         match &notice {
             Notice::Added { ticket, torrent } => self.added(now, *ticket, *torrent),
-            Notice::Checked { torrent } => self.start_announcing(now, *torrent),
+            Notice::Checked { torrent } => {
+                self.start_announcing(now, *torrent);
+                self.join_lan(now, *torrent);
+            }
             Notice::Completed { torrent, at_once: false } => {
                 self.tell_announcer(now, *torrent, tracker::Event::Completed);
             }
