@@ -17,6 +17,7 @@ pub mod exchange;
 pub mod extension;
 pub mod fast;
 pub mod handshake;
+pub mod krpc;
 pub mod layout;
 pub mod lsd;
 pub mod magnet;

@@ -122,7 +122,8 @@ impl Control {
         let waker = Waker::new(poll.registry(), WAKE).map_err(system("no event queue"))?;
         let wake = Arc::new(Wake::new(waker));
         let hand = Hand::new(poll, listeners).map_err(system("no event queue"))?;
-        let udp = Udp::open(&listening_on, options.lan, hand.registry(), DATAGRAMS);
+        let udp = Udp::new(&listening_on, options.lan, hand.registry(), DATAGRAMS)
+            .map_err(system("no event queue"))?;
         let port = listening_on.first().map_or(0, SocketAddr::port);
         let identity = identity(options, port)?;
         let engine = engine(options, &identity)?;

@@ -46,12 +46,17 @@ impl Receiver {
     }
 }
 
-/// The sockets. Each is there when the system has its family.
+/// The sockets. Each is opened when something is first sent over its family: a session that has
+/// nothing to say in packets has none.
 #[derive(Debug)]
 pub(crate) struct Udp {
-    sockets: Vec<Socket>,
+    /// Where the sockets of both families are to be.
+    wanted: [SocketAddr; 2],
+    sockets: [Option<Socket>; 2],
     /// Those of local discovery, if it is wanted.
     lan: Option<Lan>,
+    registry: Registry,
+    first: Token,
     scratch: Box<[u8]>,
     /// Which socket is read next.
     turn: usize,
@@ -67,44 +72,63 @@ struct Socket {
 }
 
 impl Udp {
-    /// Opens a socket of each family: where peers reach us, or on any port where they do not, or
-    /// where another program has ours. Their tokens go up from `first`.
-    pub(crate) fn open(
+    /// A socket of each family is to be where peers reach us, or on any port where they do not,
+    /// or where another program has ours. Their tokens go up from `first`.
+    ///
+    /// # Errors
+    /// When the system has nothing to watch them by.
+    pub(crate) fn new(
         listening_on: &[SocketAddr],
         lan: bool,
         registry: &Registry,
         first: Token,
-    ) -> Self {
+    ) -> io::Result<Self> {
         let any = [IpAddr::from(Ipv4Addr::UNSPECIFIED), Ipv6Addr::UNSPECIFIED.into()];
-        let mut sockets = Vec::new();
-        for any in any {
+        let wanted = any.map(|any| {
             let mut ours = listening_on.iter().filter(|addr| addr.is_ipv4() == any.is_ipv4());
-            let wanted = match (ours.next(), ours.next()) {
+            match (ours.next(), ours.next()) {
                 (Some(only), None) => *only,
                 (Some(first), _) => SocketAddr::new(any, first.port()),
                 (None, _) => SocketAddr::new(any, 0),
-            };
+            }
+        });
+        Ok(Self {
+            wanted,
+            sockets: [None, None],
+            lan: lan.then(|| Lan::new(listening_on, Token(first.0 + wanted.len()))),
+            registry: registry.try_clone()?,
+            first,
+            scratch: vec![0; PACKET_BYTES_MAX].into(),
+            turn: 0,
+        })
+    }
+
+    /// The socket of a family, opened if there is none yet; `None` when the system has no such
+    /// family.
+    fn socket(&mut self, v6: bool) -> Option<&Socket> {
+        let place = usize::from(v6);
+        if self.sockets[place].is_none() {
+            let wanted = self.wanted[place];
             let free = SocketAddr::new(wanted.ip(), 0);
-            // Without IPv6, or without any network, a session works on.
-            let Ok(socket) = open(wanted).or_else(|_| open(free)) else { continue };
-            let token = Token(first.0 + sockets.len());
-            sockets.extend(Socket::watch(socket, any.is_ipv6(), token, registry));
+            let socket = open(wanted).or_else(|_| open(free)).ok()?;
+            let token = Token(self.first.0 + place);
+            self.sockets[place] = Socket::watch(socket, v6, token, &self.registry);
         }
-        let lan = lan.then(|| Lan::new(listening_on, Token(first.0 + sockets.len())));
-        Self { sockets, lan, scratch: vec![0; PACKET_BYTES_MAX].into(), turn: 0 }
+        self.sockets[place].as_ref()
     }
 
     /// Something may have come for a socket.
     pub(crate) fn note(&mut self, token: Token) {
         let local = self.lan.iter_mut().flat_map(Lan::sockets);
-        for socket in self.sockets.iter_mut().chain(local).filter(|s| s.token == token) {
+        let ours = self.sockets.iter_mut().flatten();
+        for socket in ours.chain(local).filter(|socket| socket.token == token) {
             socket.ready = true;
         }
     }
 
     /// Whether a packet may wait to be taken.
     pub(crate) fn is_busy(&self) -> bool {
-        self.sockets.iter().any(|socket| socket.ready)
+        self.sockets.iter().flatten().any(|socket| socket.ready)
             || self.lan.as_ref().is_some_and(Lan::is_busy)
     }
 
@@ -113,7 +137,8 @@ impl Udp {
     pub(crate) fn receive(&mut self) -> Option<(SocketAddr, &[u8])> {
         for _ in 0..self.sockets.len() {
             self.turn = (self.turn + 1) % self.sockets.len();
-            if let Some((from, length)) = self.sockets[self.turn].receive(&mut self.scratch) {
+            let socket = self.sockets[self.turn].as_mut();
+            if let Some((from, length)) = socket.and_then(|s| s.receive(&mut self.scratch)) {
                 return Some((from, &self.scratch[..length]));
             }
         }
@@ -127,9 +152,9 @@ impl Udp {
     }
 
     /// Looks now and then which local networks there are.
-    pub(crate) fn refresh_lan(&mut self, now: Time, registry: &Registry) {
+    pub(crate) fn refresh_lan(&mut self, now: Time) {
         if let Some(lan) = &mut self.lan {
-            lan.refresh(now, registry);
+            lan.refresh(now, &self.registry);
         }
     }
 
@@ -144,9 +169,8 @@ impl Udp {
     ///
     /// # Errors
     /// When there is no way there.
-    pub(crate) fn send(&self, to: SocketAddr, packet: &[u8]) -> io::Result<()> {
-        let socket = self.sockets.iter().find(|socket| socket.v6 == to.is_ipv6());
-        let Some(socket) = socket else {
+    pub(crate) fn send(&mut self, to: SocketAddr, packet: &[u8]) -> io::Result<()> {
+        let Some(socket) = self.socket(to.is_ipv6()) else {
             return Err(io::ErrorKind::NetworkUnreachable.into());
         };
         match socket.socket.send_to(packet, to) {
@@ -240,10 +264,10 @@ mod tests {
         let free = Plain::bind("[::1]:0").unwrap().local_addr().unwrap();
         // Another program has one of the two.
         let listen = [taken.local_addr().unwrap(), free];
-        let mut udp = Udp::open(&listen, false, poll.registry(), FIRST);
-        let addresses: Vec<_> =
-            udp.sockets.iter().map(|socket| socket.socket.local_addr().unwrap()).collect();
-        assert_eq!(addresses.len(), 2);
+        let mut udp = Udp::new(&listen, false, poll.registry(), FIRST).unwrap();
+        assert!(udp.sockets.iter().all(Option::is_none), "nothing is opened that nobody needs");
+        let addresses =
+            [false, true].map(|v6| udp.socket(v6).unwrap().socket.local_addr().unwrap());
         assert_ne!(addresses[0].port(), listen[0].port());
         assert_eq!(addresses[1], free);
         for own in addresses {
@@ -272,7 +296,10 @@ mod tests {
     #[test]
     fn what_has_no_way_is_told() {
         let poll = Poll::new().unwrap();
-        let udp = Udp { sockets: Vec::new(), ..Udp::open(&[], false, poll.registry(), FIRST) };
-        assert!(udp.send("127.0.0.1:9".parse().unwrap(), b"x").is_err());
+        let mut udp = Udp::new(&[], false, poll.registry(), FIRST).unwrap();
+        // An address of documentation, from a socket that is on loopback.
+        udp.wanted[0] = "127.0.0.1:0".parse().unwrap();
+        assert!(udp.send("192.0.2.1:9".parse().unwrap(), b"x").is_err());
+        assert!(udp.send("127.0.0.1:9".parse().unwrap(), b"x").is_ok());
     }
 }

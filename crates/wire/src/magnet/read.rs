@@ -25,14 +25,16 @@ pub(super) fn parse(link: &str) -> Result<Magnet, Error> {
     if link.len() > LINK_BYTES_MAX {
         return Err(Error { fault: Fault::TooLong, at: LINK_BYTES_MAX });
     }
-    let start = link.len() - link.trim_start().len();
     let link = link.trim_end();
+    let start = link.len() - link.trim_start().len();
     let query = after(&link[start..], "magnet:?");
     let query = query.ok_or(Error { fault: Fault::NotMagnet, at: start })?;
     let mut reader = Reader { link, magnet: Magnet::default(), salt: None };
-    for part in query.split('&') {
-        // Copied out of the source of a web page.
-        let part = after(part, "amp;").unwrap_or(part);
+    for mut part in query.split('&') {
+        // Copied out of the source of a web page, perhaps more than once.
+        while let Some(rest) = after(part, "amp;") {
+            part = rest;
+        }
         if !part.is_empty() {
             let (name, value) = part.split_once('=').unwrap_or(part.split_at(part.len()));
             reader.parameter(name, value)?;

@@ -28,7 +28,7 @@ fn a_hash_is_read_in_every_way_of_writing() {
         format!("magnet:?xt=urn:btih:{HEX}"),
         format!("magnet:?xt=urn:btih:{BASE32}"),
         format!("MAGNET:?XT=URN:BTIH:{}", BASE32.to_lowercase()),
-        format!("magnet:?dn=a&amp;xt.1=urn%3Abtih%3A{HEX}&xt.2=urn:sha1:{BASE32}"),
+        format!("magnet:?dn=a&amp;amp;xt.1=urn%3Abtih%3A{HEX}&xt.2=urn:sha1:{BASE32}"),
         format!("  magnet:?xt=urn:btih:{HEX}&xt=urn:btih:{BASE32}\n"),
     ] {
         assert_eq!(Magnet::parse(&link).unwrap().v1, Some(hash()), "{link}");
@@ -110,6 +110,7 @@ fn errors_say_what_is_wrong_and_where() {
     let other = "f".repeat(40);
     for (link, message) in [
         ("http://x".into(), "it does not begin with magnet:?"),
+        (" \n ".into(), "it does not begin with magnet:?"),
         ("magnet:xt=1".into(), "it does not begin with magnet:?"),
         ("magnet:?dn=x".into(), "there is no info-hash in it (xt=urn:btih:...)"),
         (

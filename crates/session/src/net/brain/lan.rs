@@ -59,7 +59,7 @@ impl Brain {
     pub(super) fn work_on_lan(&mut self, now: Time) {
         let Some(local) = &self.local else { return };
         if !local.joined.is_empty() {
-            self.udp.refresh_lan(now, self.hand.registry());
+            self.udp.refresh_lan(now);
         }
         for _ in 0..PACKETS {
             let Some((from, packet)) = self.udp.receive_lan() else { break };
