@@ -24,6 +24,10 @@ use crate::tracker;
 const CACHE_BYTES_MAX: usize = 64 << 20;
 /// How many such files.
 const CACHE_MAX: usize = 1000;
+/// Bytes that may wait to be sent to a peer before it is given more.
+const UNSENT_MAX: usize = 256 * 1024;
+/// Blocks that wait until their peers have taken what was given before.
+const LATER_MAX: usize = 1024;
 /// Blocks that wait for one torrent file.
 const WAITING_MAX: usize = 256;
 /// Names of peers in a link that are looked up.
@@ -53,6 +57,8 @@ pub(super) struct Magnets {
     /// Files out of the database, the oldest first, and their bytes.
     cache: VecDeque<(TorrentId, usize)>,
     cached: usize,
+    /// What is given when its peer has taken what was given before.
+    later: VecDeque<Give>,
 }
 
 struct Pending {
@@ -89,6 +95,7 @@ impl Magnets {
             files: HashMap::new(),
             cache: VecDeque::new(),
             cached: 0,
+            later: VecDeque::new(),
         }
     }
 
@@ -266,6 +273,13 @@ impl Brain {
 
     /// Gives a peer a block of metadata.
     pub(super) fn give_metadata(&mut self, give: Give) {
+        let Some(unsent) = self.hand.unsent(give.link) else { return };
+        if unsent > UNSENT_MAX {
+            return match self.magnets.later.len() < LATER_MAX {
+                true => self.magnets.later.push_back(give),
+                false => self.give_nothing(give),
+            };
+        }
         match self.magnets.files.get_mut(&give.torrent) {
             Some(File::Here(file, span)) => {
                 let metadata = &file[span.clone()];
@@ -278,6 +292,20 @@ impl Brain {
             Some(File::Coming(_, waiting)) if waiting.len() < WAITING_MAX => waiting.push(give),
             Some(File::Stored(_)) => self.load(give),
             _ => self.give_nothing(give),
+        }
+    }
+
+    /// Whether something that had to wait can be given now.
+    pub(super) fn can_give(&self) -> bool {
+        let ready = |give: &Give| self.hand.unsent(give.link).is_none_or(|it| it <= UNSENT_MAX);
+        self.magnets.later.iter().any(ready)
+    }
+
+    /// Gives what had to wait, as far as peers have taken what was given before.
+    pub(super) fn give_later(&mut self) {
+        for _ in 0..self.magnets.later.len() {
+            let Some(give) = self.magnets.later.pop_front() else { break };
+            self.give_metadata(give);
         }
     }
 

@@ -168,6 +168,7 @@ impl Brain {
         self.tell_engine(now);
         self.submit_reads();
         self.ask_over_udp(now);
+        self.give_later();
         self.hand.flush();
         // What the system took returns credits that the engine may use at once.
         self.tell_engine(now);
@@ -197,7 +198,7 @@ impl Brain {
     }
 
     fn timeout(&self) -> Option<Duration> {
-        if self.hand.is_busy() || self.udp.is_busy() || self.has_mail() {
+        if self.hand.is_busy() || self.udp.is_busy() || self.has_mail() || self.can_give() {
             return Some(Duration::ZERO);
         }
         let until = match self.ending {

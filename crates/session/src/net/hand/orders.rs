@@ -54,6 +54,11 @@ impl Hand {
         self.queue_write(link);
     }
 
+    /// Bytes that wait to be sent to a peer, blocks left out; `None` when the link is gone.
+    pub(crate) fn unsent(&self, link: LinkId) -> Option<usize> {
+        self.links.get(link).map(|conn| conn.output.control_bytes())
+    }
+
     /// Sends a block, once the store has read it.
     pub(crate) fn serve(&mut self, link: LinkId, torrent: TorrentId, block: Block) {
         let Some(conn) = self.links.get_mut(link) else { return };
