@@ -1,6 +1,6 @@
 //! The loop of the network thread: facts to the engine, its wishes to whoever carries them out.
 //!
-//! One round: wait for sockets or a wake-up, take orders and answers, let the hand move bytes,
+//! One round: wait for sockets or a wake-up, take orders and answers, let the hands move bytes,
 //! tell the engine, carry out what it wants, send. Everything in a round is bounded, so nobody
 //! waits long; everything that waits between rounds is bounded by the credits of the engine.
 
@@ -18,12 +18,12 @@ use toubkal_core::base::{Outbox, Time};
 use toubkal_core::engine::{Action, Command, Event};
 
 use super::clock::Clock;
-use super::hand::Hand;
+use super::hands::Hands;
 use super::wake::{Inlet, Wake};
 use super::{News, Order};
 use crate::session::SessionEvent;
 use crate::state::State;
-use crate::store::{ReadBlock, Reply, Store};
+use crate::store::{Reply, Store};
 use crate::tracker::TrackerReply;
 pub(crate) use mind::Mind;
 use torrents::Torrents;
@@ -40,8 +40,9 @@ const FACTS: usize = 64;
 /// What the brain is made of.
 pub(crate) struct Parts {
     pub(crate) engine: Mind,
-    pub(crate) hand: Hand,
-    pub(crate) store: Store,
+    pub(crate) clock: Clock,
+    pub(crate) hands: Hands,
+    pub(crate) store: Arc<Store>,
     pub(crate) orders: Receiver<Order>,
     pub(crate) replies: Receiver<Reply>,
     pub(crate) wake: Arc<Wake>,
@@ -55,8 +56,8 @@ pub(crate) struct Parts {
 pub(crate) struct Brain {
     clock: Clock,
     engine: Mind,
-    hand: Hand,
-    store: Store,
+    hands: Hands,
+    store: Arc<Store>,
     torrents: Torrents,
     orders: Receiver<Order>,
     replies: Receiver<Reply>,
@@ -88,15 +89,15 @@ enum Ending {
 
 impl Brain {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { engine, hand, store, orders, replies, wake, news, leave, state, identity } =
-            parts;
+        let Parts { clock, engine, hands, store, orders, replies, .. } = parts;
+        let Parts { wake, news, leave, state, identity, .. } = parts;
         // Bounded by the client, which has only so many questions under way.
         let (tell, tracker_replies) = unbounded();
         let trackers = Trackers::new(identity, Inlet::new(tell, Arc::clone(&wake)));
         Self {
-            clock: Clock::start(),
+            clock,
             engine,
-            hand,
+            hands,
             store,
             torrents: Torrents::default(),
             orders,
@@ -121,9 +122,12 @@ impl Brain {
         }
         self.engine.end_log();
         // The sockets go first: peers need not wait for our disk.
-        let Self { hand, store, state, .. } = self;
-        drop(hand);
-        store.stop();
+        let Self { hands, store, state, .. } = self;
+        drop(hands);
+        // The hands had it, too, and are gone.
+        if let Some(store) = Arc::into_inner(store) {
+            store.stop();
+        }
         // What the store has given it last is written.
         state.inspect(|state| state.stop());
     }
@@ -133,14 +137,14 @@ impl Brain {
         self.take_orders(now);
         self.take_replies(now);
         self.take_tracker_replies(now);
-        self.hand.work(now);
+        self.hands.work(now);
         self.tell_engine(now);
         self.engine.advance(now, &mut self.outbox);
         self.advance_announcers(now);
         self.carry_out(now);
         self.tell_engine(now);
         self.submit_reads();
-        self.hand.flush();
+        self.hands.flush();
         // What the system took returns credits that the engine may use at once.
         self.tell_engine(now);
         self.submit_reads();
@@ -156,17 +160,17 @@ impl Brain {
         if timeout != Some(Duration::ZERO) {
             self.wake.falling_asleep();
             let told = self.leave.load(Ordering::Relaxed);
-            if told || self.has_mail() {
+            if told || self.has_mail() || self.hands.is_busy() {
                 timeout = Some(Duration::ZERO);
             }
         }
-        let waited = self.hand.wait(timeout);
+        let waited = self.hands.wait(timeout);
         self.wake.awake();
         waited.expect("a poller fails only when it is misused");
     }
 
     fn timeout(&self) -> Option<Duration> {
-        if self.hand.is_busy() || self.has_mail() {
+        if self.hands.is_busy() || self.has_mail() {
             return Some(Duration::ZERO);
         }
         let until = match self.ending {
@@ -174,7 +178,7 @@ impl Brain {
             Ending::Closing { until } | Ending::Telling { until } => Some(until),
         };
         let engine = self.engine.deadline();
-        let others = self.hand.deadline().into_iter().chain(self.trackers.deadline()).chain(until);
+        let others = self.hands.deadline().into_iter().chain(self.trackers.deadline()).chain(until);
         let due = engine.into_iter().chain(others).min()?;
         Some(self.clock.until(due))
     }
@@ -200,8 +204,8 @@ impl Brain {
                     self.handle(now, Event::Job(job, result));
                 }
                 Ok(Reply::Reads(mut row)) => {
-                    for ReadBlock { link, block, result } in row.drain(..) {
-                        self.hand.was_read(link, block, result);
+                    for read in row.drain(..) {
+                        self.hands.was_read(read);
                     }
                     self.store.keep(row);
                 }
@@ -219,11 +223,11 @@ impl Brain {
         self.carry_out(now);
     }
 
-    /// Gives the engine what the hand has seen, and carries out what it wants, until both are
+    /// Gives the engine what the hands have seen, and carries out what it wants, until both are
     /// content. Each answer that a wish causes costs the engine a credit, so this ends.
     fn tell_engine(&mut self, now: Time) {
         let spare = std::mem::take(&mut self.spare.1);
-        let mut facts = std::mem::replace(self.hand.facts(), spare);
+        let mut facts = std::mem::replace(self.hands.facts(), spare);
         while !facts.is_empty() {
             let mut since = 0;
             for fact in facts.drain(..) {
@@ -235,7 +239,7 @@ impl Brain {
                 }
             }
             self.carry_out(now);
-            std::mem::swap(&mut facts, self.hand.facts());
+            std::mem::swap(&mut facts, self.hands.facts());
         }
         self.spare.1 = facts;
     }
@@ -252,7 +256,7 @@ impl Brain {
     fn shutdown(&mut self, now: Time, patience: Duration) {
         if self.ending == Ending::No {
             self.ending = Ending::Closing { until: now.after(patience) };
-            self.hand.stop_listening();
+            self.hands.stop_listening();
             self.command(now, Command::Shutdown);
             self.stop_announcing(now);
         }
