@@ -1,6 +1,7 @@
 //! Measures a transfer between sessions in two processes on loopback.
 //!
-//! `cargo run --release -p toubkal-session --example loopback -- [MIB] [FROM] [TO] [HANDS] [LEECHES]`
+//! `cargo run --release -p toubkal-session --example loopback -- \
+//!     [MIB] [FROM] [TO] [HANDS] [LEECHES]`
 //! makes a file of MIB mebibytes (1024) below FROM, seeds it with so many HANDS (as many as suit
 //! the machine), and downloads it below TO, with LEECHES sessions in one process (1); both folders
 //! are the system's temporary one by default. Prints the rate, and for each end the processor time

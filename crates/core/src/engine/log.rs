@@ -33,7 +33,7 @@
 //! # Ok::<(), toubkal_core::engine::log::LogError>(())
 //! ```
 //!
-//! # Format, version 1
+//! # Format, version 2
 //!
 //! The magic bytes, the version, the seed, the [`Config`]. Then frames, each a length and so many
 //! bytes: the kind, the sum of all actions before (2 bytes), nanoseconds since the frame before,
@@ -56,7 +56,7 @@ use code::{Code, Input};
 /// What a log begins with.
 pub const MAGIC: [u8; 8] = *b"TKEVENTS";
 /// The version that is written, and the only one that is read.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 /// The longest frame that is read, in bytes: a torrent of 500,000 files is below it.
 pub const FRAME_BYTES_MAX: usize = 8 * 1024 * 1024;
 

@@ -6,6 +6,8 @@
 //! - `choker.rs` whom to upload to; `turns.rs` who gets a first piece;
 //!   `torrent/giving.rs` serves.
 //! - `roster.rs` whom to connect to; `torrent/meeting.rs` meets and parts.
+//! - `metadata.rs` what of the metadata to ask of whom, for a torrent of which only the info-hash
+//!   is known (`torrent/seeking.rs`); `contact.rs` of whom a peer is told (`torrent/talking.rs`).
 //! - `blame.rs` who lied; `torrent/files.rs` verifies, and decides what is written and believed.
 //!
 //! Only this file and the folder `torrent` push actions; all others are leaves that answer.
@@ -14,10 +16,12 @@ mod action;
 mod blame;
 pub mod bounds;
 mod choker;
+mod contact;
 mod durable;
 mod event;
 mod limits;
 pub mod log;
+mod metadata;
 mod meter;
 mod partial;
 mod peer;
@@ -145,6 +149,12 @@ impl Engine {
         self.torrents.get(torrent).map(Torrent::status)
     }
 
+    /// How many addresses of a torrent are known from where. `None`: there is none of that name.
+    #[must_use]
+    pub fn sources(&self, torrent: TorrentId) -> Option<Sources> {
+        self.torrents.get(torrent).map(Torrent::sources)
+    }
+
     /// The connected peers of a torrent.
     #[must_use]
     pub fn peers(&self, torrent: TorrentId) -> Vec<PeerStatus> {
@@ -160,6 +170,9 @@ impl Engine {
     /// Somebody is heard. When nobody was for a while, what failed meanwhile counts no more.
     fn hear(&mut self, cx: &mut Turn<'_>) {
         self.shared.heard = cx.now;
+        if self.shared.dark.is_empty() {
+            return;
+        }
         for id in core::mem::take(&mut self.shared.dark) {
             if let Some(torrent) = self.torrents.get_mut(id) {
                 torrent.light(&mut cx.with(&mut self.shared));
@@ -284,7 +297,12 @@ impl Engine {
 
     fn command(&mut self, cx: &mut Turn<'_>, command: Command) {
         if let Command::Add(add) = command {
-            return self.add(cx, add);
+            let (ticket, paused) = (add.ticket, add.paused);
+            return self.insert(cx, ticket, paused, |id, now, rng| Torrent::new(id, add, now, rng));
+        }
+        if let Command::Seek(it) = command {
+            let make = |id, now, rng: &Rng| Torrent::seek(id, it, now, rng);
+            return self.insert(cx, it.ticket, it.paused, make);
         }
         if let Command::Limit { torrent: None, rates } = command {
             self.shared.limits = Limits::new(rates, cx.now);
@@ -306,6 +324,7 @@ impl Engine {
         | Command::Check(id)
         | Command::Prioritise(id, _)
         | Command::Sequential(id, _)
+        | Command::Resolve(id, _)
         | Command::Limit { torrent: Some(id), .. }) = command
         else {
             return;
@@ -325,18 +344,25 @@ impl Engine {
             Command::Prioritise(_, priorities) => torrent.prioritise(cx, priorities),
             Command::Sequential(_, sequential) => torrent.sequential(sequential),
             Command::Limit { rates, .. } => torrent.limit(cx, rates),
-            Command::Add(_) | Command::Shutdown => {}
+            Command::Resolve(..) if self.ending => {}
+            Command::Resolve(_, add) => torrent.resolve(cx, add),
+            Command::Add(_) | Command::Seek(_) | Command::Shutdown => {}
         }
         torrent.catch_up(cx);
     }
 
-    fn add(&mut self, cx: &mut Turn<'_>, add: AddTorrent) {
+    fn insert(
+        &mut self,
+        cx: &mut Turn<'_>,
+        ticket: u64,
+        paused: bool,
+        make: impl FnOnce(TorrentId, Time, &Rng) -> Torrent,
+    ) {
         if self.ending {
             return;
         }
-        let (ticket, paused) = (add.ticket, add.paused);
         let (now, rng) = (cx.now, self.shared.rng.clone());
-        let id = self.torrents.insert_with(|id| Torrent::new(id, add, now, &rng));
+        let id = self.torrents.insert_with(|id| make(id, now, &rng));
         cx.out.push(Action::Notify(Notice::Added { ticket, torrent: id }));
         let Some(torrent) = self.torrents.get_mut(id) else { return };
         match paused {

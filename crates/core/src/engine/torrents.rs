@@ -4,6 +4,7 @@
 //! for anything cost what none costs. A torrent wakes whenever something happens to it, and is
 //! then as if it had had every heartbeat; it falls asleep when the next one would change nothing.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
@@ -14,7 +15,37 @@ use crate::base::{Slab, Time};
 /// The torrents. A leaf: it knows no action.
 #[derive(Debug, Default)]
 pub(super) struct Torrents {
-    all: Slab<TorrentKind, Torrent>,
+    all: Slab<TorrentKind, Place>,
+    rest: Rest,
+}
+
+/// What stands in the place of a torrent: how much of it there is. It keeps its place, and so its
+/// name, when that changes.
+#[derive(Debug)]
+enum Place {
+    /// All of it, awake or asleep.
+    Full(Box<Torrent>),
+}
+
+impl Place {
+    #[inline]
+    fn full(&self) -> Option<&Torrent> {
+        match self {
+            Self::Full(torrent) => Some(torrent),
+        }
+    }
+
+    #[inline]
+    fn full_mut(&mut self) -> Option<&mut Torrent> {
+        match self {
+            Self::Full(torrent) => Some(torrent),
+        }
+    }
+}
+
+/// Who is awake, and who wakes when.
+#[derive(Debug, Default)]
+struct Rest {
     awake: BTreeSet<TorrentId>,
     /// Those that sleep until a peer that they know may be tried again.
     due: BTreeSet<(Time, TorrentId)>,
@@ -50,67 +81,69 @@ pub(super) enum Need {
 
 impl Torrents {
     pub(super) fn insert_with(&mut self, make: impl FnOnce(TorrentId) -> Torrent) -> TorrentId {
-        let id = self.all.insert_with(make);
-        self.awake.insert(id);
+        let id = self.all.insert_with(|id| Place::Full(Box::new(make(id))));
+        self.rest.awake.insert(id);
         id
     }
 
     pub(super) fn remove(&mut self, id: TorrentId) {
-        self.awake.remove(&id);
-        if let Some(Sleep { until: Some(at), .. }) = self.all.remove(id).and_then(|it| it.sleep()) {
-            self.due.remove(&(at, id));
+        self.rest.awake.remove(&id);
+        let place = self.all.remove(id);
+        let sleep = place.as_ref().and_then(Place::full).and_then(Torrent::sleep);
+        if let Some(Sleep { until: Some(at), .. }) = sleep {
+            self.rest.due.remove(&(at, id));
         }
     }
 
+    /// A torrent of which all is there.
     pub(super) fn get(&self, id: TorrentId) -> Option<&Torrent> {
-        self.all.get(id)
+        self.all.get(id)?.full()
     }
 
-    /// A torrent to which something happens: it wakes.
+    /// A torrent of which all is there, and to which something happens: it wakes.
+    #[inline]
     pub(super) fn get_mut(&mut self, id: TorrentId) -> Option<&mut Torrent> {
-        let torrent = self.all.get_mut(id)?;
-        if let Some(sleep) = torrent.rouse(self.beats) {
-            self.awake.insert(id);
-            if let Some(at) = sleep.until {
-                self.due.remove(&(at, id));
-            }
+        let torrent = self.all.get_mut(id)?.full_mut()?;
+        if torrent.sleep().is_some() {
+            self.rest.rouse(id, torrent);
         }
         Some(torrent)
     }
 
+    /// Those of which all is there.
     pub(super) fn iter(&self) -> impl Iterator<Item = (TorrentId, &Torrent)> + '_ {
-        self.all.iter()
+        self.all.iter().filter_map(|(id, place)| Some((id, place.full()?)))
     }
 
-    /// All, in their order.
+    /// Those of which all is there, in their order.
     pub(super) fn ids(&self) -> Vec<TorrentId> {
-        self.all.iter().map(|(id, _)| id).collect()
+        self.iter().map(|(id, _)| id).collect()
     }
 
     /// Those that are awake, in their order.
     pub(super) fn awake(&self) -> Vec<TorrentId> {
-        self.awake.iter().copied().collect()
+        self.rest.awake.iter().copied().collect()
     }
 
     /// The heart beats: wakes those whose time has come, and says who is awake.
     pub(super) fn beat(&mut self, now: Time) -> Vec<TorrentId> {
-        while let Some(&(at, id)) = self.due.first()
+        while let Some(&(at, id)) = self.rest.due.first()
             && at <= now
         {
             let woken = self.get_mut(id).is_some();
             debug_assert!(woken, "who is removed is not due");
-            self.due.remove(&(at, id));
+            self.rest.due.remove(&(at, id));
         }
-        self.beats = Beats { count: self.beats.count + 1, last: now };
+        self.rest.beats = Beats { count: self.rest.beats.count + 1, last: now };
         self.awake()
     }
 
     /// Lets those sleep that need no heartbeat; says whether anybody needs one.
     pub(super) fn settle(&mut self, now: Time) -> bool {
-        let (all, due, beats) = (&mut self.all, &mut self.due, self.beats);
+        let (all, due, beats) = (&mut self.all, &mut self.rest.due, self.rest.beats);
         let mut busy = false;
-        self.awake.retain(|&id| {
-            let Some(torrent) = all.get_mut(id) else { return false };
+        self.rest.awake.retain(|&id| {
+            let Some(torrent) = all.get_mut(id).and_then(Place::full_mut) else { return false };
             let until = match torrent.need(now) {
                 Need::Beat => {
                     busy |= torrent.wants_tick();
@@ -127,18 +160,30 @@ impl Torrents {
     }
 }
 
+impl Rest {
+    /// Out of the way of the many that are awake: see the guard.
+    #[cold]
+    fn rouse(&mut self, id: TorrentId, torrent: &mut Torrent) {
+        let Some(sleep) = torrent.rouse(self.beats) else { return };
+        self.awake.insert(id);
+        if let Some(at) = sleep.until {
+            self.due.remove(&(at, id));
+        }
+    }
+}
+
 #[cfg(any(test, feature = "testing"))]
 impl Torrents {
     /// Panics when who sleeps is not as it should be.
     pub(super) fn check(&self) {
-        for (id, torrent) in self.all.iter() {
+        for (id, torrent) in self.iter() {
             let sleep = torrent.sleep();
-            assert_eq!(self.awake.contains(&id), sleep.is_none(), "awake");
+            assert_eq!(self.rest.awake.contains(&id), sleep.is_none(), "awake");
             let until = sleep.and_then(|sleep| sleep.until);
-            assert!(until.is_none_or(|at| self.due.contains(&(at, id))), "nobody wakes it");
-            assert!(sleep.is_none() || torrent.need(self.beats.last) != Need::Beat, "asleep");
+            assert!(until.is_none_or(|at| self.rest.due.contains(&(at, id))), "nobody wakes it");
+            assert!(sleep.is_none() || torrent.need(self.rest.beats.last) != Need::Beat, "asleep");
         }
-        let timed = self.all.iter().filter(|(_, it)| it.sleep().is_some_and(|s| s.until.is_some()));
-        assert_eq!(timed.count(), self.due.len(), "who is due");
+        let timed = self.iter().filter(|(_, it)| it.sleep().is_some_and(|s| s.until.is_some()));
+        assert_eq!(timed.count(), self.rest.due.len(), "who is due");
     }
 }

@@ -5,6 +5,7 @@ mod clock;
 mod hand;
 mod hands;
 mod news;
+mod udp;
 mod wake;
 
 use std::any::Any;
@@ -27,9 +28,10 @@ use crate::state::{Key, Refusal, Row, State};
 use crate::store::{Left, Reply, Store};
 use brain::{Brain, Identity, Mind};
 use clock::Clock;
-use hand::WAKE;
+use hand::{DATAGRAMS, WAKE};
 use hands::{Hands, Inboxes, Panicked};
 pub(crate) use news::News;
+use udp::Udp;
 use wake::{Inlet, Wake};
 
 /// Orders that wait for the network thread; whoever gives more waits.
@@ -109,6 +111,8 @@ impl Control {
         let poll = Poll::new().map_err(system("no event queue"))?;
         let waker = Waker::new(poll.registry(), WAKE).map_err(system("no event queue"))?;
         let wake = Arc::new(Wake::new(waker));
+        let udp = Udp::new(&listening_on, options.lan, poll.registry(), DATAGRAMS)
+            .map_err(system("no event queue"))?;
         let inboxes =
             Inboxes::new(hands::count(options.hands)).map_err(system("no event queue"))?;
         let port = listening_on.first().map_or(0, SocketAddr::port);
@@ -135,6 +139,8 @@ impl Control {
             clock,
             engine,
             hands: hands.map_err(system("no event queue"))?,
+            udp,
+            lan: options.lan.then(|| listening_on.clone()),
             store,
             orders,
             replies,

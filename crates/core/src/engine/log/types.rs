@@ -12,7 +12,7 @@ use toubkal_wire::message::{Message, MessageError};
 use super::super::{
     Action, AddTorrent, CloseReason, Command, Config, DialError, DialId, Done, Event, Found, JobId,
     LinkEvent, Memory, Misbehaved, Notice, Opened, Payload, PeerSource, Policy, Priority, Rates,
-    Record, Served, StoreError, StoreErrorKind, Terms, Totals,
+    Record, Seek, Served, StoreError, StoreErrorKind, Terms, Totals,
 };
 use super::code::{Code, Input};
 
@@ -104,7 +104,7 @@ variants!(Done {
 fields!(Opened { files, worth, changed });
 variants!(Found { 0 Absent, 1 Part, 2 Whole, 3 Other, 4 Virtual, });
 variants!(DialError { 0 Refused, 1 Unreachable, 2 TimedOut, 3 Local, });
-variants!(PeerSource { 0 User, 1 Tracker, 2 Incoming, });
+variants!(PeerSource { 0 User, 1 Tracker, 2 Incoming, 3 Lan, 4 Dht, 5 Exchange, });
 variants!(CloseReason {
     0 ByPeer,
     1 Lost,
@@ -130,6 +130,7 @@ variants!(Misbehaved {
     7 BadExtension,
     8 BadBlock,
     9 Flapping,
+    10 BadMetadata,
 });
 variants!(Command {
     0 Add(add),
@@ -141,12 +142,16 @@ variants!(Command {
     6 Prioritise(torrent, priorities),
     7 Sequential(torrent, sequential),
     8 Shutdown,
+    9 Seek(seek),
+    10 Resolve(torrent, add),
 });
+fields!(Seek { ticket, info_hash, paused });
 fields!(AddTorrent {
     ticket,
     info_hash,
     layout,
     private,
+    metadata_size,
     priorities,
     policy,
     adopt,
@@ -180,6 +185,7 @@ variants!(Action {
     15 Record { job, torrent, record },
     16 Release { torrent },
     17 Notify(notice),
+    18 GiveMetadata { link, torrent, number, block },
 });
 fields!(Terms { info_hash, peer_id });
 fields!(Record { verified, synced, rest, doubt, totals });
@@ -196,6 +202,7 @@ variants!(Notice {
     9 Banned { torrent, remote },
     10 Ended,
     11 FileLost { torrent, file, error },
+    12 Metadata { torrent, bytes },
 });
 
 // Of both.

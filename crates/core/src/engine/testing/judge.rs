@@ -48,6 +48,11 @@ impl World {
                 let open = self.open_link(link);
                 assert!(open.serving.contains(&block), "{block:?} is not on its way");
             }
+            Action::GiveMetadata { link, torrent, block, .. } => {
+                let _ = self.open_link(link);
+                self.given += 1;
+                self.judge_given(link, torrent, block);
+            }
             Action::Close { link, .. } => self.open_link(link).closing = true,
             Action::Open { job, torrent, .. } => {
                 self.hashed.retain(|&(other, _), _| other != torrent);
@@ -93,12 +98,17 @@ impl World {
 
     fn judge_notice(&mut self, notice: &Notice) {
         match *notice {
+            Notice::Metadata { torrent, ref bytes } => self.judge_found(torrent, bytes),
             Notice::Added { ticket, torrent } => {
                 let (layout, priorities) = self.layouts.remove(&ticket).expect("a ticket of ours");
                 let verified = Default::default();
                 let memory = self.memories.remove(&ticket);
                 let (doubted, synced) = Default::default();
                 let (admitted, removed) = (false, false);
+                let shown = self.shown.remove(&ticket).unwrap_or_default();
+                if let Some(secret) = self.secrets.remove(&ticket) {
+                    self.sought.insert(torrent, secret);
+                }
                 let known = Known {
                     layout,
                     verified,
@@ -108,6 +118,7 @@ impl World {
                     admitted,
                     removed,
                     priorities,
+                    shown,
                 };
                 assert!(self.torrents.insert(torrent, known).is_none(), "{torrent:?} again");
             }
@@ -197,7 +208,10 @@ impl World {
                 link.granted.insert(piece);
             }
             Message::HaveNone | Message::Reject(_) | Message::Suggest(_) => assert!(fast),
-            Message::Extended(..) => assert!(link.reserved.extended()),
+            Message::Extended(number, ref payload) => {
+                assert!(link.reserved.extended());
+                self.judge_extended(id, number, payload);
+            }
             _ => {}
         }
     }

@@ -9,6 +9,7 @@ mod keeping;
 mod picking;
 #[cfg(test)]
 mod rules;
+mod seeking;
 mod world;
 
 pub use picking::Picking;

@@ -16,7 +16,7 @@ impl Torrent {
 
     /// For what it needs the heartbeat next. A download stays awake: it looks for peers.
     pub(in super::super) fn need(&self, now: Time) -> Need {
-        let downloads = self.is_active() && self.missing > 0;
+        let downloads = self.is_active() && !self.is_through();
         let moves = self.down.rate() + self.up.rate() > 0;
         let keeps = self.is_kept() && !self.durable.is_settled(&self.have);
         let keeps = keeps || self.has_news();
@@ -30,6 +30,7 @@ impl Torrent {
         }
     }
 
+    #[inline]
     pub(in super::super) fn sleep(&self) -> Option<Sleep> {
         self.sleep
     }

@@ -4,11 +4,14 @@
 //! tell the engine, carry out what it wants, send. Everything in a round is bounded, so nobody
 //! waits long; everything that waits between rounds is bounded by the credits of the engine.
 
+mod datagrams;
+mod lan;
 mod mind;
 mod routes;
 mod torrents;
 mod trackers;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -19,12 +22,14 @@ use toubkal_core::engine::{Action, Command, Event};
 
 use super::clock::Clock;
 use super::hands::Hands;
+use super::udp::Udp;
 use super::wake::{Inlet, Wake};
 use super::{News, Order};
 use crate::session::SessionEvent;
 use crate::state::State;
 use crate::store::{Reply, Store};
 use crate::tracker::TrackerReply;
+use lan::Local;
 pub(crate) use mind::Mind;
 use torrents::Torrents;
 pub(crate) use trackers::Identity;
@@ -42,6 +47,9 @@ pub(crate) struct Parts {
     pub(crate) engine: Mind,
     pub(crate) clock: Clock,
     pub(crate) hands: Hands,
+    pub(crate) udp: Udp,
+    /// Where peers reach us, if it is to be said on the local network.
+    pub(crate) lan: Option<Vec<SocketAddr>>,
     pub(crate) store: Arc<Store>,
     pub(crate) orders: Receiver<Order>,
     pub(crate) replies: Receiver<Reply>,
@@ -57,6 +65,8 @@ pub(crate) struct Brain {
     clock: Clock,
     engine: Mind,
     hands: Hands,
+    udp: Udp,
+    local: Option<Local>,
     store: Arc<Store>,
     torrents: Torrents,
     orders: Receiver<Order>,
@@ -89,15 +99,20 @@ enum Ending {
 
 impl Brain {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { clock, engine, hands, store, orders, replies, .. } = parts;
+        let Parts { clock, engine, hands, udp, lan, store, orders, replies, .. } = parts;
         let Parts { wake, news, leave, state, identity, .. } = parts;
         // Bounded by the client, which has only so many questions under way.
         let (tell, tracker_replies) = unbounded();
+        let local = lan.map(|listening_on| {
+            Local::new(clock.now(), &listening_on, identity.rng.fork("local discovery"))
+        });
         let trackers = Trackers::new(identity, Inlet::new(tell, Arc::clone(&wake)));
         Self {
             clock,
             engine,
             hands,
+            udp,
+            local,
             store,
             torrents: Torrents::default(),
             orders,
@@ -137,6 +152,8 @@ impl Brain {
         self.take_orders(now);
         self.take_replies(now);
         self.take_tracker_replies(now);
+        self.take_datagrams(now);
+        self.work_on_lan(now);
         self.hands.work(now);
         self.tell_engine(now);
         self.engine.advance(now, &mut self.outbox);
@@ -144,6 +161,7 @@ impl Brain {
         self.carry_out(now);
         self.tell_engine(now);
         self.submit_reads();
+        self.ask_over_udp(now);
         self.hands.flush();
         // What the system took returns credits that the engine may use at once.
         self.tell_engine(now);
@@ -165,12 +183,15 @@ impl Brain {
             }
         }
         let waited = self.hands.wait(timeout);
+        for token in self.hands.datagrams() {
+            self.udp.note(token);
+        }
         self.wake.awake();
         waited.expect("a poller fails only when it is misused");
     }
 
     fn timeout(&self) -> Option<Duration> {
-        if self.hands.is_busy() || self.has_mail() {
+        if self.hands.is_busy() || self.udp.is_busy() || self.has_mail() {
             return Some(Duration::ZERO);
         }
         let until = match self.ending {
@@ -178,7 +199,9 @@ impl Brain {
             Ending::Closing { until } | Ending::Telling { until } => Some(until),
         };
         let engine = self.engine.deadline();
-        let others = self.hands.deadline().into_iter().chain(self.trackers.deadline()).chain(until);
+        let local = self.local.as_ref().and_then(Local::deadline);
+        let others = self.hands.deadline().into_iter().chain(self.trackers.deadline());
+        let others = others.chain(until).chain(local);
         let due = engine.into_iter().chain(others).min()?;
         Some(self.clock.until(due))
     }

@@ -38,11 +38,14 @@ impl Brain {
             Action::Admit { torrent, terms } => hands.admit(torrent, terms),
             Action::Retire { torrent } => {
                 hands.retire(torrent);
+                self.leave_lan(now, torrent);
                 self.tell_announcer(now, torrent, tracker::Event::Stop);
             }
             Action::Dial { dial, torrent, remote } => hands.dial(now, dial, torrent, remote),
             Action::Send { link, message } => hands.send(link, message),
             Action::Serve { link, torrent, block } => hands.serve(link, torrent, block),
+            // No torrent says how long its metadata is.
+            Action::GiveMetadata { .. } => {}
             Action::Unserve { link, block } => hands.unserve(link, block),
             Action::Close { link, reason } => hands.close(link, reason),
             Action::Store { job, torrent, block, payload, digest } => {
@@ -80,7 +83,10 @@ impl Brain {
     fn notify(&mut self, now: Time, notice: Notice) {
         match &notice {
             Notice::Added { ticket, torrent } => self.added(now, *ticket, *torrent),
-            Notice::Checked { torrent } => self.start_announcing(now, *torrent),
+            Notice::Checked { torrent } => {
+                self.start_announcing(now, *torrent);
+                self.join_lan(now, *torrent);
+            }
             Notice::Completed { torrent, at_once: false } => {
                 self.tell_announcer(now, *torrent, tracker::Event::Completed);
             }

@@ -28,6 +28,7 @@ pub(super) struct Torrents {
 #[derive(Debug)]
 struct Held {
     info_hash: [u8; 20],
+    private: bool,
     files: usize,
     /// Its name in the database.
     key: Option<Arc<Key>>,
@@ -36,11 +37,25 @@ struct Held {
 #[derive(Debug)]
 struct Pending {
     info_hash: [u8; 20],
+    private: bool,
     files: Arc<TorrentFiles>,
     tiers: Vec<Vec<String>>,
     peers: Vec<SocketAddr>,
     known: Option<Box<Known>>,
     reply: Sender<Result<TorrentId, AddError>>,
+}
+
+impl Torrents {
+    /// The info-hash of a torrent.
+    pub(super) fn info_hash(&self, torrent: TorrentId) -> Option<[u8; 20]> {
+        self.held.get(&torrent).map(|held| held.info_hash)
+    }
+
+    /// The info-hash of a torrent that may be spoken of to everybody (BEP 27).
+    pub(super) fn public_hash(&self, torrent: TorrentId) -> Option<[u8; 20]> {
+        let held = self.held.get(&torrent)?;
+        (!held.private).then_some(held.info_hash)
+    }
 }
 
 impl Brain {
@@ -96,14 +111,16 @@ impl Brain {
         let tiers = add.trackers.unwrap_or_else(|| metainfo.trackers.clone());
         let (files, peers) = (Arc::new(files), add.peers);
         let memory = known.as_mut().and_then(|known| known.memory.take());
-        let pending = Pending { info_hash, files, tiers, peers, known, reply };
+        let private = metainfo.private;
+        let pending = Pending { info_hash, private, files, tiers, peers, known, reply };
         self.torrents.pending.insert(ticket, pending);
         self.torrents.hashes.insert(info_hash);
         let torrent = AddTorrent {
             ticket,
             info_hash,
             layout,
-            private: metainfo.private,
+            private,
+            metadata_size: None,
             priorities,
             policy: if add.sequential { Policy::Sequential } else { Policy::RarestFirst },
             adopt: add.adopt,
@@ -118,7 +135,7 @@ impl Brain {
     /// The engine has named a torrent.
     pub(super) fn added(&mut self, now: Time, ticket: u64, torrent: TorrentId) {
         let Some(pending) = self.torrents.pending.remove(&ticket) else { return };
-        let Pending { info_hash, files, tiers, peers, known, reply } = pending;
+        let Pending { info_hash, private, files, tiers, peers, known, reply } = pending;
         let (mut key, mut left, mut ledger) = (None, None, None);
         if let (Some(state), Some(known)) = (&self.state, known) {
             // Before its first record.
@@ -127,7 +144,7 @@ impl Brain {
             (key, left) = (Some(known.key), known.left);
         }
         let count = files.layout().files().len();
-        self.torrents.held.insert(torrent, Held { info_hash, files: count, key });
+        self.torrents.held.insert(torrent, Held { info_hash, private, files: count, key });
         self.store.add(torrent, files, left, ledger);
         self.trackers.add(torrent, info_hash, &tiers);
         let _ = reply.send(Ok(torrent));

@@ -65,6 +65,8 @@ const READINESS: usize = 256;
 
 /// The waker's token; those of listeners go down from it, those of links up from 0.
 pub(crate) const WAKE: Token = Token(usize::MAX);
+/// The first token of sockets that are not the hand's, which go up from it.
+pub(crate) const DATAGRAMS: Token = Token(usize::MAX / 2);
 
 /// All connections of a thread.
 #[derive(Debug)]
@@ -73,6 +75,8 @@ pub(crate) struct Hand {
     /// How much there is to do here, and elsewhere.
     load: Load,
     readiness: Events,
+    /// Sockets of others that can do something.
+    others: Vec<Token>,
     links: Slab<LinkKind, Conn>,
     ids: Vec<LinkId>,
     listeners: Vec<Listener>,
@@ -148,6 +152,7 @@ impl Hand {
             poll,
             load,
             readiness: Events::with_capacity(READINESS),
+            others: Vec::new(),
             links: Slab::new(),
             ids: Vec::new(),
             listeners: Vec::new(),
@@ -172,6 +177,11 @@ impl Hand {
             hand.listeners.push(Listener { socket, ready: true, again: None, deferred: false });
         }
         Ok(hand)
+    }
+
+    /// The sockets of others that can do something, since it was asked last.
+    pub(crate) fn datagrams(&mut self) -> std::vec::Drain<'_, Token> {
+        self.others.drain(..)
     }
 
     /// Waits until a socket can do something, somebody wakes us, or the time is over.
@@ -274,7 +284,10 @@ impl Hand {
             listener.ready = true;
             return;
         }
-        let Some(&link) = self.ids.get(event.token().0) else { return };
+        let Some(&link) = self.ids.get(event.token().0) else {
+            self.others.push(event.token());
+            return;
+        };
         let Some(conn) = self.links.get_mut(link) else { return };
         conn.half_closed |= event.is_read_closed() || event.is_error();
         if let Stage::Dialing { dial, torrent, .. } = conn.stage {

@@ -19,7 +19,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use mio::net::TcpListener;
-use mio::{Events, Poll, Waker};
+use mio::{Events, Poll, Token, Waker};
 use toubkal_core::base::Time;
 use toubkal_core::engine::{
     CloseReason, DialId, Event, LinkEvent, LinkId, Payload, Terms, TorrentId,
@@ -38,8 +38,8 @@ use worker::{Names, Worker};
 
 /// More hands than this never help.
 const HANDS_MAX: usize = 8;
-/// Readiness of the brain's own poller, which knows nothing but its waker.
-const READINESS: usize = 4;
+/// Readiness of the brain's own poller, which knows its waker and sockets of UDP.
+const READINESS: usize = 64;
 
 /// How many hands suit this machine, when so many are wanted; 0: as it likes.
 pub(crate) fn count(wanted: usize) -> usize {
@@ -69,6 +69,8 @@ pub(crate) enum Hands {
 pub(crate) struct Many {
     poll: Poll,
     readiness: Events,
+    /// Sockets of others that can do something.
+    others: Vec<Token>,
     crew: Vec<Member>,
     loads: Loads,
     payloads: Payloads,
@@ -168,6 +170,7 @@ impl Hands {
         Ok(Self::Many(Box::new(Many {
             poll,
             readiness: Events::with_capacity(READINESS),
+            others: Vec::new(),
             crew,
             loads,
             payloads: Payloads::default(),
@@ -182,10 +185,15 @@ impl Hands {
     pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         match self {
             Self::One(hand) => hand.wait(timeout),
-            Self::Many(many) => match many.poll.poll(&mut many.readiness, timeout) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
-                result => result,
-            },
+            Self::Many(many) => many.wait(timeout),
+        }
+    }
+
+    /// The sockets of others on the brain's poller that can do something, since it was asked last.
+    pub(crate) fn datagrams(&mut self) -> std::vec::Drain<'_, Token> {
+        match self {
+            Self::One(hand) => hand.datagrams(),
+            Self::Many(many) => many.others.drain(..),
         }
     }
 
@@ -326,6 +334,16 @@ impl Hands {
 }
 
 impl Many {
+    fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        match self.poll.poll(&mut self.readiness, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            result => result?,
+        }
+        let tokens = self.readiness.iter().map(mio::event::Event::token);
+        self.others.extend(tokens.filter(|token| *token != WAKE));
+        Ok(())
+    }
+
     fn order(&mut self, link: LinkId, order: Order) {
         let owner = Names::owner(link, self.crew.len());
         self.crew[owner].orders.push(order);
