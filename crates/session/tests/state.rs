@@ -38,6 +38,10 @@ fn known(status: &Status) -> (u32, u32) {
     (status.remembered, status.checked)
 }
 
+fn name(torrent: &Torrent) -> String {
+    torrent.metainfo().unwrap().name.clone()
+}
+
 /// Waits until a torrent is as it should be.
 fn wait(torrent: &Torrent, what: &str, is_so: impl Fn(&Status) -> bool) -> Status {
     let end = Instant::now() + Duration::from_secs(60);
@@ -84,7 +88,7 @@ fn a_session_brings_back_its_torrents_and_believes_what_it_remembers() {
 
     let session = remembering(&state);
     let back = session.restore().unwrap();
-    let names: Vec<&str> = back.iter().map(|torrent| &*torrent.metainfo().name).collect();
+    let names: Vec<String> = back.iter().map(name).collect();
     assert_eq!(names, ["whole", "part", "paused"]);
     let status = wait(&back[0], "the whole one", |status| status.state == State::Seeding);
     assert_eq!(known(&status), (status.pieces, 0), "not one byte was read");
@@ -106,7 +110,7 @@ fn a_session_brings_back_its_torrents_and_believes_what_it_remembers() {
 
     let session = remembering(&state);
     let back = session.restore().unwrap();
-    let names: Vec<&str> = back.iter().map(|torrent| &*torrent.metainfo().name).collect();
+    let names: Vec<String> = back.iter().map(name).collect();
     assert_eq!(names, ["whole", "paused"], "what was removed stays away");
     wait(&back[1], "the one that is paused no more", |status| status.state == State::Seeding);
     // Three were downloaded in all, one of them in part.

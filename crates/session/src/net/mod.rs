@@ -1,6 +1,7 @@
 //! The network threads: the engine, every socket, and what drives them.
 
 mod brain;
+mod clerk;
 mod clock;
 mod hand;
 mod hands;
@@ -21,12 +22,16 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use mio::net::TcpListener;
 use mio::{Poll, Waker};
 use toubkal_core::base::{Bitset, Rng};
-use toubkal_core::engine::{Command, Config, Memory, PeerStatus, Status, TorrentId, Totals};
+use toubkal_core::engine::{
+    Command, Config, Memory, PeerStatus, Sources, Status, TorrentId, Totals,
+};
 
 use crate::session::{Add, AddError, Metainfo, Options, SessionEvent, StartError, TrackerStatus};
 use crate::state::{Key, Refusal, Row, State};
 use crate::store::{Left, Reply, Store};
+pub(crate) use brain::Link;
 use brain::{Brain, Identity, Mind};
+use clerk::Found;
 use clock::Clock;
 use hand::{DATAGRAMS, WAKE};
 use hands::{Hands, Inboxes, Panicked};
@@ -49,8 +54,16 @@ pub(crate) enum Order {
         metainfo: Arc<Metainfo>,
         add: Box<Add>,
         known: Option<Box<Known>>,
+        /// A link was given, and the database knew what it means.
+        found: bool,
         reply: Sender<Result<TorrentId, AddError>>,
     },
+    /// Look for what a link means.
+    Seek { link: Box<Link>, known: Option<Box<Known>>, reply: Sender<Result<TorrentId, AddError>> },
+    /// What it means; or why it is not taken.
+    Resolve(TorrentId, Result<Box<Found>, String>),
+    /// The torrent file out of the database, if it is there.
+    Loaded(TorrentId, Option<Arc<[u8]>>),
     /// For the engine.
     Command(Command),
     /// Peers that the user named.
@@ -80,6 +93,7 @@ pub(crate) enum Question {
     Status(Sender<Option<Status>>),
     Trackers(Sender<Vec<TrackerStatus>>),
     Peers(Sender<Vec<PeerStatus>>),
+    Sources(Sender<Option<Sources>>),
     Have(Sender<Option<Bitset>>),
 }
 
@@ -119,6 +133,7 @@ impl Control {
         let identity = identity(options, port)?;
         let engine = engine(options, &identity)?;
         let (sender, orders) = bounded(ORDERS_MAX);
+        let inlet = Inlet::new(sender, Arc::clone(&wake));
         // Bounded by the engine, which has only so many jobs under way.
         let (replier, replies) = unbounded();
         let (replier, courier) = (Inlet::new(replier, Arc::clone(&wake)), inboxes.courier());
@@ -143,6 +158,7 @@ impl Control {
             lan: options.lan.then(|| listening_on.clone()),
             store,
             orders,
+            inlet: inlet.clone(),
             replies,
             wake: Arc::clone(&wake),
             news: Arc::clone(&news),
@@ -155,7 +171,7 @@ impl Control {
         let thread =
             spawn("toubkal-net", Arc::clone(&news), end, run).map_err(system("no thread"))?;
         Ok(Self {
-            orders: Inlet::new(sender, Arc::clone(&wake)),
+            orders: inlet,
             wake,
             news,
             state,

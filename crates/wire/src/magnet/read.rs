@@ -25,8 +25,8 @@ pub(super) fn parse(link: &str) -> Result<Magnet, Error> {
     if link.len() > LINK_BYTES_MAX {
         return Err(Error { fault: Fault::TooLong, at: LINK_BYTES_MAX });
     }
-    let start = link.len() - link.trim_start().len();
     let link = link.trim_end();
+    let start = link.len() - link.trim_start().len();
     let query = after(&link[start..], "magnet:?");
     let query = query.ok_or(Error { fault: Fault::NotMagnet, at: start })?;
     let mut reader = Reader { link, magnet: Magnet::default(), salt: None };

@@ -110,6 +110,7 @@ fn errors_say_what_is_wrong_and_where() {
     let other = "f".repeat(40);
     for (link, message) in [
         ("http://x".into(), "it does not begin with magnet:?"),
+        (" \n ".into(), "it does not begin with magnet:?"),
         ("magnet:xt=1".into(), "it does not begin with magnet:?"),
         ("magnet:?dn=x".into(), "there is no info-hash in it (xt=urn:btih:...)"),
         (

@@ -77,6 +77,9 @@ impl Torrent {
         let Some(told) = Extensions::decode(payload) else {
             return cx.close(link, CloseReason::Misbehaved(Misbehaved::BadExtension));
         };
+        if let Some(ours) = told.your_ip {
+            cx.shared.outside.hear(peer.remote.ip(), ours);
+        }
         if let Some(requests) = told.requests {
             peer.pipeline.told(requests);
         }

@@ -6,6 +6,7 @@
 
 mod datagrams;
 mod lan;
+mod magnets;
 mod mind;
 mod routes;
 mod torrents;
@@ -20,16 +21,19 @@ use crossbeam_channel::{Receiver, unbounded};
 use toubkal_core::base::{Outbox, Time};
 use toubkal_core::engine::{Action, Command, Event};
 
+use super::clerk::Clerk;
 use super::clock::Clock;
 use super::hands::Hands;
 use super::udp::Udp;
 use super::wake::{Inlet, Wake};
-use super::{News, Order};
+use super::{News, Order, Orders};
 use crate::session::SessionEvent;
 use crate::state::State;
 use crate::store::{Reply, Store};
 use crate::tracker::TrackerReply;
 use lan::Local;
+pub(crate) use magnets::Link;
+use magnets::Magnets;
 pub(crate) use mind::Mind;
 use torrents::Torrents;
 pub(crate) use trackers::Identity;
@@ -52,6 +56,8 @@ pub(crate) struct Parts {
     pub(crate) lan: Option<Vec<SocketAddr>>,
     pub(crate) store: Arc<Store>,
     pub(crate) orders: Receiver<Order>,
+    /// Where to orders are given, for those who answer so.
+    pub(crate) inlet: Orders,
     pub(crate) replies: Receiver<Reply>,
     pub(crate) wake: Arc<Wake>,
     pub(crate) news: Arc<News>,
@@ -69,6 +75,7 @@ pub(crate) struct Brain {
     local: Option<Local>,
     store: Arc<Store>,
     torrents: Torrents,
+    magnets: Magnets,
     orders: Receiver<Order>,
     replies: Receiver<Reply>,
     wake: Arc<Wake>,
@@ -100,13 +107,14 @@ enum Ending {
 impl Brain {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { clock, engine, hands, udp, lan, store, orders, replies, .. } = parts;
-        let Parts { wake, news, leave, state, identity, .. } = parts;
+        let Parts { inlet, wake, news, leave, state, identity, .. } = parts;
         // Bounded by the client, which has only so many questions under way.
         let (tell, tracker_replies) = unbounded();
         let local = lan.map(|listening_on| {
             Local::new(clock.now(), &listening_on, identity.rng.fork("local discovery"))
         });
         let trackers = Trackers::new(identity, Inlet::new(tell, Arc::clone(&wake)));
+        let clerk = Clerk::new(inlet, Arc::clone(&news), state.clone());
         Self {
             clock,
             engine,
@@ -115,6 +123,7 @@ impl Brain {
             local,
             store,
             torrents: Torrents::default(),
+            magnets: Magnets::new(clerk),
             orders,
             replies,
             wake,

@@ -4,6 +4,7 @@ use toubkal_core::base::{Outbox, Time};
 use toubkal_core::engine::{Action, Notice};
 use toubkal_core::tracker;
 
+use super::magnets::Give;
 use super::{Brain, Ending};
 use crate::net::hand::Read;
 use crate::session::SessionEvent;
@@ -35,7 +36,10 @@ impl Brain {
     fn act(&mut self, now: Time, action: Action) {
         let hands = &mut self.hands;
         match action {
-            Action::Admit { torrent, terms } => hands.admit(torrent, terms),
+            Action::Admit { torrent, terms } => {
+                hands.admit(torrent, terms);
+                self.admitted(now, torrent);
+            }
             Action::Retire { torrent } => {
                 hands.retire(torrent);
                 self.leave_lan(now, torrent);
@@ -44,8 +48,9 @@ impl Brain {
             Action::Dial { dial, torrent, remote } => hands.dial(now, dial, torrent, remote),
             Action::Send { link, message } => hands.send(link, message),
             Action::Serve { link, torrent, block } => hands.serve(link, torrent, block),
-            // No torrent says how long its metadata is.
-            Action::GiveMetadata { .. } => {}
+            Action::GiveMetadata { link, torrent, number, block } => {
+                self.give_metadata(Give { link, torrent, number, block });
+            }
             Action::Unserve { link, block } => hands.unserve(link, block),
             Action::Close { link, reason } => hands.close(link, reason),
             Action::Store { job, torrent, block, payload, digest } => {
@@ -75,6 +80,10 @@ impl Brain {
             Action::Release { torrent } => {
                 self.store.submit(Task::Release { torrent });
                 self.forget_if_gone(torrent);
+            }
+            // Its bytes are many, and what they say is told when it is known.
+            Action::Notify(Notice::Metadata { torrent, bytes }) => {
+                self.metadata_found(now, torrent, bytes);
             }
             Action::Notify(notice) => self.notify(now, notice),
         }
