@@ -126,3 +126,58 @@ impl<T> Queue<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mio::{Poll, Token, Waker};
+
+    fn mailbox() -> (Poll, Mailbox<usize>) {
+        let poll = Poll::new().unwrap();
+        let waker = Waker::new(poll.registry(), Token(0)).unwrap();
+        (poll, Mailbox::new(Arc::new(Wake::new(waker))))
+    }
+
+    #[test]
+    fn letters_come_in_order_whoever_takes_them_how_often() {
+        let (_poll, mailbox) = mailbox();
+        let mut got = Vec::new();
+        std::thread::scope(|scope| {
+            scope.spawn(|| (0..50_000).for_each(|n| mailbox.put(&mut vec![2 * n, 2 * n + 1])));
+            let mut batch = Vec::new();
+            while got.len() < 100_000 {
+                mailbox.take(&mut batch);
+                assert!(batch.len() <= LETTERS_MAX + 1);
+                got.append(&mut batch);
+            }
+        });
+        assert!(got.iter().copied().eq(0..100_000));
+    }
+
+    #[test]
+    fn who_may_not_wait_keeps_what_finds_no_room_and_hears_when_there_is_some() {
+        let (_poll, mailbox) = mailbox();
+        mailbox.try_put(&mut (0..LETTERS_MAX).collect());
+        let mut batch = vec![1, 2];
+        mailbox.try_put(&mut batch);
+        assert_eq!((batch.len(), mailbox.has_room()), (2, false));
+        assert!(mailbox.take(&mut Vec::new()), "somebody may wait");
+        mailbox.try_put(&mut batch);
+        assert_eq!((batch.len(), mailbox.has_room()), (0, true));
+        let mut rest = Vec::new();
+        assert!(!mailbox.take(&mut rest));
+        assert_eq!(rest, [1, 2]);
+    }
+
+    #[test]
+    fn nobody_waits_for_a_reader_that_is_gone() {
+        let (_poll, mailbox) = mailbox();
+        mailbox.put(&mut (0..LETTERS_MAX).collect());
+        std::thread::scope(|scope| {
+            scope.spawn(|| mailbox.put(&mut vec![1]));
+            mailbox.close();
+        });
+        mailbox.post([2].into_iter());
+        assert!(mailbox.is_empty());
+    }
+}
