@@ -203,7 +203,7 @@ pub(crate) fn sought(text: &str) -> Result<Magnet, Failure> {
     let failure = Failure::new(Exit::BadTorrent, what);
     Err(match magnet.v2 {
         Some(_) => failure
-            .cause("it names a torrent of version 2 alone, and only version 1 is transferred yet")
+            .cause("it names a torrent of version 2 alone, and this toubkal transfers version 1")
             .tip("look for a link with an info-hash of version 1 (xt=urn:btih:...)"),
         None => failure
             .cause("it names a publisher, and no torrent")
