@@ -20,6 +20,8 @@ const WATCH: Duration = Duration::from_secs(5);
 const WANT: (u32, u32) = (80, 30);
 /// With fewer peers than this, and none of them giving, more are urgent.
 const FEW: u32 = 5;
+/// Bytes that are left of a torrent of which nobody knows how many there are.
+const LEFT_UNKNOWN: u64 = 16 * 1024;
 
 /// What all announcers have in common.
 #[derive(Clone, Debug)]
@@ -253,7 +255,9 @@ impl Brain {
         let mut out = std::mem::take(&mut self.trackers.outbox);
         if let Some(one) = self.trackers.announcers.get_mut(&torrent) {
             if let Some(status) = self.engine.status(torrent) {
-                let Status { uploaded, downloaded, left, .. } = status;
+                let Status { uploaded, downloaded, left, state, .. } = status;
+                // Who has nothing left is told of nobody who has everything.
+                let left = if let State::Seeking(_) = state { LEFT_UNKNOWN } else { left };
                 let progress = Progress { uploaded, downloaded, left };
                 one.announcer.handle(now, tracker::Event::Progress(progress), &mut out);
             }
@@ -312,7 +316,7 @@ const UNKNOWN: &str = "only http, https and udp trackers can be asked";
 
 /// How many more peers a torrent could use.
 fn want(status: &Status) -> tracker::Event {
-    let downloading = status.state == State::Downloading;
+    let downloading = matches!(status.state, State::Downloading | State::Seeking(_));
     let urgent = downloading && status.peers < FEW && status.unchoked_by == 0;
     let peers = if downloading { WANT.0 } else { WANT.1 };
     tracker::Event::Want { peers, urgent }
