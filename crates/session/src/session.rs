@@ -36,6 +36,9 @@ pub struct Options {
     pub user_agent: String,
     /// Threads that read, write and hash; at least 1. 0: as many as suit this machine.
     pub workers: usize,
+    /// Threads that move the bytes of peers, 8 at the most. 1: the thread that decides does that,
+    /// too. 0: as many as suit this machine.
+    pub hands: usize,
     /// The most connections to peers at once.
     pub links_max: u32,
     /// The most connections to peers that are being tried at once.
@@ -68,6 +71,7 @@ impl Default for Options {
             rates: Rates::default(),
             user_agent: concat!("Toubkal/", env!("CARGO_PKG_VERSION")).into(),
             workers: 0,
+            hands: 0,
             links_max: 200,
             dials_max: 16,
             slots: 8,

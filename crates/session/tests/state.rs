@@ -7,7 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::{assert_same, loopback, seed, torrent_file, until, until_completed, write_files};
+use common::{
+    assert_same, loopback, options, seed, torrent_file, until, until_completed, write_files,
+};
 use toubkal_session::{
     Add, AddError, Metainfo, Notice, Options, Priority, Rates, Session, SessionEvent, State,
     Status, Torrent,
@@ -23,7 +25,7 @@ fn patience() -> Duration {
 /// A session with this database.
 fn remembering(state: &Path) -> Session {
     let state = Some(state.to_path_buf());
-    Session::start(Options { listen: vec![loopback()], state, ..Options::default() }).unwrap()
+    Session::start(Options { listen: vec![loopback()], state, ..options() }).unwrap()
 }
 
 fn parsed(name: &str) -> (Arc<Metainfo>, Arc<[u8]>) {

@@ -21,6 +21,8 @@ pub(super) struct Outside {
 /// Our addresses: of each family, in private networks and elsewhere.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Ours {
+    /// How often they have changed.
+    pub(super) version: u32,
     ips: [Option<IpAddr>; 4],
     port: u16,
 }
@@ -44,11 +46,16 @@ impl Outside {
         self.votes.push_back((voter, ours));
         let count = |ip: IpAddr| self.votes.iter().filter(|&&(_, vote)| vote == ip).count();
         let same = self.votes.iter().map(|&(_, vote)| vote).filter(|&ip| kind(ip) == kind(ours));
-        self.ours.ips[kind(ours)] = same.max_by_key(|&ip| (count(ip), ip));
+        let most = same.max_by_key(|&ip| (count(ip), ip));
+        let known = &mut self.ours.ips[kind(ours)];
+        if *known != most {
+            *known = most;
+            self.ours.version += 1;
+        }
     }
 
-    pub(super) fn ours(&self) -> Ours {
-        self.ours
+    pub(super) fn ours(&self) -> &Ours {
+        &self.ours
     }
 }
 

@@ -107,9 +107,9 @@ impl Roster {
     }
 
     /// This is who we are.
-    pub(super) fn we_are(&mut self, ours: Ours) {
-        if self.ours != ours {
-            self.ours = ours;
+    pub(super) fn we_are(&mut self, ours: &Ours) {
+        if self.ours.version != ours.version {
+            self.ours = *ours;
             for (&remote, person) in &mut self.people {
                 person.rank = ours.rank(remote);
             }

@@ -256,6 +256,9 @@ impl Torrent {
 
     /// A control message.
     pub(in super::super) fn message(&mut self, cx: &mut Cx<'_>, link: LinkId, message: Message) {
+        if self.is_early() && self.keep_early(cx, link, &message) {
+            return;
+        }
         let pieces = self.layout.pieces();
         let Some(peer) = self.peers.get_mut(&link) else { return };
         peer.heard = cx.now;
@@ -264,10 +267,6 @@ impl Torrent {
         if peer.flaps > FLAPS_MAX {
             return cx.close(link, CloseReason::Misbehaved(Misbehaved::Flapping));
         }
-        if self.keep_early(cx, link, &message) {
-            return;
-        }
-        let Some(peer) = self.peers.get_mut(&link) else { return };
         match message {
             Message::KeepAlive | Message::Unknown(_) | Message::Port(_) => {}
             Message::Choke => self.choked(cx, link),

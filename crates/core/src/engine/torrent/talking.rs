@@ -202,7 +202,7 @@ impl Torrent {
 
     /// Tells every peer whose turn it is who has come and gone.
     pub(super) fn show_all(&mut self, cx: &mut Cx<'_>) {
-        if self.private {
+        if self.private || self.peers.is_empty() {
             return;
         }
         let news = self.news_at;

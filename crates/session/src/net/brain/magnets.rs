@@ -9,14 +9,14 @@ use crossbeam_channel::Sender;
 use toubkal_core::base::Time;
 use toubkal_core::engine::{Command, LinkId, Seek, TorrentId};
 use toubkal_wire::magnet::Magnet;
-use toubkal_wire::message::Message;
-use toubkal_wire::metadata::{self, METADATA_BLOCK_BYTES, Metadata};
+use toubkal_wire::metadata;
 use toubkal_wire::metainfo::Metainfo;
 
 use super::Brain;
 use super::torrents::Held;
 use crate::net::Known;
 use crate::net::clerk::{Ask, Clerk, Found};
+use crate::net::hand::{Given, refusal};
 use crate::session::{Add, AddError, Place, SessionEvent};
 use crate::tracker;
 
@@ -24,10 +24,6 @@ use crate::tracker;
 const CACHE_BYTES_MAX: usize = 64 << 20;
 /// How many such files.
 const CACHE_MAX: usize = 1000;
-/// Bytes that may wait to be sent to a peer before it is given more.
-const UNSENT_MAX: usize = 256 * 1024;
-/// Blocks that wait until their peers have taken what was given before.
-const LATER_MAX: usize = 1024;
 /// Blocks that wait for one torrent file.
 const WAITING_MAX: usize = 256;
 /// Names of peers in a link that are looked up.
@@ -57,8 +53,6 @@ pub(super) struct Magnets {
     /// Files out of the database, the oldest first, and their bytes.
     cache: VecDeque<(TorrentId, usize)>,
     cached: usize,
-    /// What is given when its peer has taken what was given before.
-    later: VecDeque<Give>,
 }
 
 struct Pending {
@@ -95,7 +89,6 @@ impl Magnets {
             files: HashMap::new(),
             cache: VecDeque::new(),
             cached: 0,
-            later: VecDeque::new(),
         }
     }
 
@@ -273,39 +266,15 @@ impl Brain {
 
     /// Gives a peer a block of metadata.
     pub(super) fn give_metadata(&mut self, give: Give) {
-        let Some(unsent) = self.hand.unsent(give.link) else { return };
-        if unsent > UNSENT_MAX {
-            return match self.magnets.later.len() < LATER_MAX {
-                true => self.magnets.later.push_back(give),
-                false => self.give_nothing(give),
-            };
-        }
         match self.magnets.files.get_mut(&give.torrent) {
             Some(File::Here(file, span)) => {
-                let metadata = &file[span.clone()];
-                let begin = give.block as usize * METADATA_BLOCK_BYTES as usize;
-                let end = metadata.len().min(begin + METADATA_BLOCK_BYTES as usize);
-                let (total, bytes) = (metadata.len() as u32, &metadata[begin.min(end)..end]);
-                let data = Metadata::Data { block: give.block, total: Some(total), bytes };
-                self.hand.send(give.link, &Message::Extended(give.number, data.encode().into()));
+                let Give { link, number, block, .. } = give;
+                let (file, span) = (Arc::clone(file), span.clone());
+                self.hands.give(link, Given { number, block, file, span });
             }
             Some(File::Coming(_, waiting)) if waiting.len() < WAITING_MAX => waiting.push(give),
             Some(File::Stored(_)) => self.load(give),
             _ => self.give_nothing(give),
-        }
-    }
-
-    /// Whether something that had to wait can be given now.
-    pub(super) fn can_give(&self) -> bool {
-        let ready = |give: &Give| self.hand.unsent(give.link).is_none_or(|it| it <= UNSENT_MAX);
-        self.magnets.later.iter().any(ready)
-    }
-
-    /// Gives what had to wait, as far as peers have taken what was given before.
-    pub(super) fn give_later(&mut self) {
-        for _ in 0..self.magnets.later.len() {
-            let Some(give) = self.magnets.later.pop_front() else { break };
-            self.give_metadata(give);
         }
     }
 
@@ -336,7 +305,6 @@ impl Brain {
     }
 
     fn give_nothing(&mut self, give: Give) {
-        let reject = Metadata::Reject(give.block).encode();
-        self.hand.send(give.link, &Message::Extended(give.number, reject.into()));
+        self.hands.send(give.link, refusal(give.number, give.block));
     }
 }

@@ -11,6 +11,7 @@ use toubkal_wire::layout::Block;
 use toubkal_wire::message::Message;
 
 use super::conn::{Conn, Stage};
+use super::given::Given;
 use super::{AHEAD_BYTES, CONTROL_BYTES, DIAL_TIME, Hand, Read, dial};
 use crate::store::Buffer;
 
@@ -54,9 +55,11 @@ impl Hand {
         self.queue_write(link);
     }
 
-    /// Bytes that wait to be sent to a peer, blocks left out; `None` when the link is gone.
-    pub(crate) fn unsent(&self, link: LinkId) -> Option<usize> {
-        self.links.get(link).map(|conn| conn.output.control_bytes())
+    /// Gives a block of metadata, once the peer has taken what was given before.
+    pub(crate) fn give(&mut self, link: LinkId, given: Given) {
+        let Some(conn) = self.links.get_mut(link) else { return };
+        conn.output.give(given);
+        self.queue_write(link);
     }
 
     /// Sends a block, once the store has read it.
@@ -150,11 +153,9 @@ impl Hand {
 
     /// Asks the store for what there is room for; says whether that was something.
     fn read_some(&mut self, link: LinkId) -> bool {
-        let before = self.ahead;
+        let (before, most) = (self.ahead, self.part(AHEAD_BYTES));
         let Some(conn) = self.links.get_mut(link) else { return false };
-        while let Some((torrent, block)) =
-            conn.output.next_read(AHEAD_BYTES.saturating_sub(self.ahead))
-        {
+        while let Some((torrent, block)) = conn.output.next_read(most.saturating_sub(self.ahead)) {
             self.ahead += block.length as usize;
             self.reads.push(Read { link, torrent, block });
         }
