@@ -8,6 +8,7 @@ use std::time::Instant;
 use toubkal_session::{Choose, Magnet, Metainfo, Seeking, Sources, State, TorrentId};
 
 use super::{Job, Rules, Watch};
+use crate::cli::PeerArgs;
 use crate::exit::{Exit, Failure};
 use crate::report::{Event, Found, attempts};
 use crate::select::{self, Select};
@@ -36,13 +37,16 @@ pub(crate) struct Sought {
 }
 
 impl Sought {
-    /// A link, of whose files these are wanted. `lan`: peers are looked for on the local network.
-    pub(crate) fn new(magnet: Magnet, selects: &[Select], lan: bool) -> Self {
+    /// A link, of whose files these are wanted, and how its peers are looked for.
+    pub(crate) fn new(magnet: Magnet, selects: &[Select], peers: &PeerArgs) -> Self {
         let mut ways = Vec::new();
         if !magnet.trackers.is_empty() {
             ways.push(text::count(magnet.trackers.len() as u64, "tracker", "trackers"));
         }
-        if lan {
+        if !peers.dht.no_dht {
+            ways.push("DHT".to_owned());
+        }
+        if !peers.no_lan {
             ways.push("local network".to_owned());
         }
         Self {
@@ -245,6 +249,9 @@ pub(super) fn tried(job: &Job, rules: &Rules) -> String {
         _ => (0, 0),
     };
     let mut tried = attempts(&trackers, web_seeds, known, named);
+    if job.torrent.sources().dht == 0 && job.torrent.search().is_some() {
+        tried.push_str("; nobody in the DHT");
+    }
     if rules.lan && job.torrent.sources().lan == 0 {
         tried.push_str("; nobody on the local network");
     }
