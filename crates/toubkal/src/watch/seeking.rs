@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use toubkal_session::{Choose, Magnet, Metainfo, Seeking, Sources, State, TorrentId};
 
+use super::nodes::Nodes;
 use super::{Job, Rules, Watch};
 use crate::cli::PeerArgs;
 use crate::exit::{Exit, Failure};
@@ -33,6 +34,8 @@ pub(crate) struct Sought {
     began: Instant,
     /// What was told last.
     told: Option<(Seeking, Sources)>,
+    /// What was told last of the DHT.
+    nodes: Option<Nodes>,
     answered: BTreeSet<SocketAddr>,
 }
 
@@ -57,6 +60,7 @@ impl Sought {
             ways,
             began: Instant::now(),
             told: None,
+            nodes: None,
             answered: BTreeSet::new(),
         }
     }
@@ -138,6 +142,7 @@ impl Watch<'_> {
         let State::Seeking(now) = job.status.state else { return Ok(()) };
         let sources = job.torrent.sources();
         let answers = job.torrent.peers();
+        let search = job.torrent.search();
         let called = job.called(40);
         let Some(sought) = &mut job.sought else { return Ok(()) };
         for peer in answers {
@@ -147,6 +152,14 @@ impl Watch<'_> {
                 self.report.event(&Event::Answered { torrent: &job.hash, peer: &peer })?;
                 self.report.detail(&format!("{called}: {peer} answers"));
             }
+        }
+        let nodes = search.map(Nodes::of).filter(|nodes| sought.nodes.as_ref() != Some(nodes));
+        if let Some(nodes) = nodes {
+            self.report.event(&nodes.event(&job.hash))?;
+            if nodes.rounds > sought.nodes.as_ref().map_or(0, |before| before.rounds) {
+                self.report.detail(&format!("{called}: {nodes}"));
+            }
+            sought.nodes = Some(nodes);
         }
         if sought.told == Some((now, sources)) {
             return Ok(());
