@@ -84,7 +84,7 @@ impl Client {
 #[must_use]
 pub fn toubkal() -> Command {
     if let Some(program) = std::env::var_os("TOUBKAL") {
-        return Command::new(program);
+        return alone(program.as_ref());
     }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo).args(["build", "--quiet", "--package", "toubkal"]).status();
@@ -92,17 +92,34 @@ pub fn toubkal() -> Command {
     // This test is target/debug/deps/NAME.
     let here = std::env::current_exe().expect("a test knows its own path");
     let folder = here.ancestors().nth(2).expect("a test lies in deps");
-    Command::new(folder.join("toubkal"))
+    alone(&folder.join("toubkal"))
+}
+
+/// No test asks a node of the DHT outside.
+fn alone(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.env("TOUBKAL_BOOTSTRAP", "");
+    command
 }
 
 /// The driver of libtorrent, whose arguments stand at the top of it.
 #[must_use]
 pub fn libtorrent() -> Command {
+    python("libtorrent_peer.py")
+}
+
+/// Nodes of the DHT that are libtorrent's, whose arguments stand at the top of the file.
+#[must_use]
+pub fn libtorrent_dht() -> Command {
+    python("libtorrent_dht.py")
+}
+
+fn python(script: &str) -> Command {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
     let python = top.expect("this crate lies two folders deep").join(".tools/python/bin/python");
     assert!(python.exists(), "{} is missing: cargo xtask tools makes it", python.display());
     let mut command = Command::new(python);
-    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/libtorrent_peer.py"));
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(script));
     command
 }
 

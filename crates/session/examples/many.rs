@@ -119,7 +119,7 @@ fn run(dir: &Path) {
 fn start(dir: &Path) -> Session {
     let state = Some(dir.join(".toubkal/state.db"));
     let listen = vec!["127.0.0.1:0".parse().expect("an address")];
-    Session::start(Options { state, listen, ..Options::default() }).expect("it starts")
+    Session::start(Options { state, listen, dht: false, ..Options::default() }).expect("it starts")
 }
 
 fn wait(torrent: &Torrent) {

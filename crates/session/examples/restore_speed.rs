@@ -18,7 +18,7 @@ fn main() {
     let dir = tempfile::tempdir().expect("a folder for temporary files");
     let start = || {
         let state = Some(dir.path().join("state.db"));
-        Session::start(Options { state, ..Options::default() }).expect("it starts")
+        Session::start(Options { state, dht: false, ..Options::default() }).expect("it starts")
     };
     let session = start();
     let began = Instant::now();

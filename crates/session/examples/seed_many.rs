@@ -25,7 +25,8 @@ fn main() -> Result<(), Failure> {
     signal_hook::flag::register(signal_hook::consts::SIGTERM, Arc::clone(&end))?;
     let (state, listen) = (PathBuf::from(state), vec![listen.parse()?]);
     let known = state.exists();
-    let session = Session::start(Options { state: Some(state), listen, ..Options::default() })?;
+    let session =
+        Session::start(Options { state: Some(state), listen, dht: false, ..Options::default() })?;
     let all = if known { session.restore()? } else { add(&session, torrents, folder)? };
     let mut waits = all.iter().collect::<Vec<_>>();
     while !waits.is_empty() {

@@ -18,6 +18,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod dht;
 pub mod hashing;
 mod net;
 mod paths;

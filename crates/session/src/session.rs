@@ -20,6 +20,7 @@ use toubkal_core::engine::{
 pub use toubkal_wire::magnet::Magnet;
 pub use toubkal_wire::metainfo::Metainfo;
 
+use crate::dht::{Dht, ROUTERS, SearchStatus};
 use crate::net::{Control, Known, Order, Orders, Question};
 pub use magnet::Choose;
 pub(crate) use magnet::{Content, Place, read};
@@ -48,6 +49,13 @@ pub struct Options {
     /// Whether torrents are spoken of on the local network, and peers looked for there (BEP 14):
     /// on interfaces where peers reach us, never on loopback, and never of private torrents.
     pub lan: bool,
+    /// Whether peers are looked for in the DHT, and other nodes served there (BEP 5): on the port
+    /// where peers reach us, from the first torrent on that is not private. A session that listens
+    /// nowhere asks, and answers nothing (BEP 43).
+    pub dht: bool,
+    /// Nodes that the DHT begins with, as `HOST:PORT`; [`crate::dht::ROUTERS`] unless others are
+    /// given. A session that listens on loopback alone asks only those that are there, too.
+    pub bootstrap: Vec<String>,
     /// The database in which the session remembers its torrents: what is held of them, how their
     /// files were left, what was transferred. `None`: nothing is remembered.
     ///
@@ -76,6 +84,8 @@ impl Default for Options {
             dials_max: 16,
             slots: 8,
             lan: true,
+            dht: true,
+            bootstrap: ROUTERS.map(str::to_owned).into(),
             state: None,
             record: None,
         }
@@ -329,6 +339,12 @@ impl Session {
         self.control.listening_on()
     }
 
+    /// The DHT, unless [`Options::dht`] is off.
+    #[must_use]
+    pub fn dht(&self) -> Option<Dht> {
+        self.control.has_dht().then(|| Dht::new(self.control.orders()))
+    }
+
     /// Takes a torrent in and returns at once: its files are looked at, then it is downloaded or
     /// seeded. What the database knows of it in this folder is believed, as far as the files are
     /// as they were left.
@@ -457,6 +473,12 @@ impl Torrent {
     #[must_use]
     pub fn peers(&self) -> Vec<PeerStatus> {
         self.ask(Question::Peers).unwrap_or_default()
+    }
+
+    /// How the DHT is searched for its peers; `None` when it is not.
+    #[must_use]
+    pub fn search(&self) -> Option<SearchStatus> {
+        self.ask(Question::Search).flatten()
     }
 
     /// How many addresses of peers are known from where.

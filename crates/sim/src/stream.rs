@@ -8,7 +8,7 @@ use toubkal_core::engine::{
     CloseReason, DialError, DialId, Event, LinkEvent, LinkId, Misbehaved, Served,
 };
 use toubkal_core::link::{LinkError, Step};
-use toubkal_wire::handshake::{Greeting, Reserved};
+use toubkal_wire::handshake::Greeting;
 use toubkal_wire::layout::Block;
 
 use crate::disk::Body;
@@ -76,7 +76,7 @@ impl World {
     fn shake(&mut self, host: usize, link: LinkId) {
         let machine = &self.hosts[host];
         let Some((_, terms)) = &machine.terms else { return };
-        let (mut reserved, mut info_hash) = (Reserved::OURS, terms.info_hash);
+        let (mut reserved, mut info_hash) = (terms.reserved, terms.info_hash);
         let mut peer_id = terms.peer_id;
         let mut most = usize::MAX;
         match machine.setup.manners {

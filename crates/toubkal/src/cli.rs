@@ -1,13 +1,16 @@
 //! The command line: one definition, from which help, completions and the man page come.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use toubkal_session::dht::ROUTERS;
 
 use crate::commands::{
-    bencode, completions, create, demo, get, help, info, magnet, man, paths, replay, seed, sim,
-    tracker, verify,
+    bencode, completions, create, demo, dht, get, help, info, magnet, man, paths, publish, replay,
+    seed, sim, subscribe, tracker, verify,
 };
+use crate::exit::{Exit, Failure};
 use crate::units;
 
 /// The program.
@@ -46,6 +49,9 @@ pub(crate) enum Command {
     Verify(verify::VerifyArgs),
     Bencode(bencode::BencodeArgs),
     Replay(replay::ReplayArgs),
+    Publish(publish::PublishArgs),
+    Subscribe(subscribe::SubscribeArgs),
+    Dht(dht::DhtCommand),
     Tracker(tracker::TrackerArgs),
     Demo(demo::DemoArgs),
     Sim(sim::SimArgs),
@@ -67,9 +73,47 @@ pub(crate) struct PeerArgs {
     /// Do not look for peers on the local network, nor tell anybody there
     #[arg(long)]
     pub(crate) no_lan: bool,
+    #[command(flatten)]
+    pub(crate) dht: DhtArgs,
     /// A peer to connect to besides those that are found; may be repeated
     #[arg(long, value_name = "HOST:PORT", value_parser = parse_peer)]
     pub(crate) peer: Vec<String>,
+}
+
+/// Whether there is a DHT, and how it begins.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct DhtArgs {
+    /// A node that the DHT begins with, not the usual ones; may be repeated
+    ///
+    /// The variable TOUBKAL_BOOTSTRAP does the same, with commas; empty, it leaves the usual ones
+    /// out.
+    #[arg(long, value_name = "HOST:PORT", value_parser = parse_peer, conflicts_with = "no_dht")]
+    pub(crate) bootstrap: Vec<String>,
+    /// Take no part in the DHT, by which peers are found without a tracker
+    #[arg(long)]
+    pub(crate) no_dht: bool,
+}
+
+impl DhtArgs {
+    /// The nodes to begin with.
+    ///
+    /// # Errors
+    /// When the environment names none that could be.
+    pub(crate) fn nodes(&self) -> Result<Vec<String>, Failure> {
+        if !self.bootstrap.is_empty() || self.no_dht {
+            return Ok(self.bootstrap.clone());
+        }
+        let Some(named) = std::env::var_os("TOUBKAL_BOOTSTRAP") else {
+            return Ok(ROUTERS.map(str::to_owned).into());
+        };
+        let named = named.to_string_lossy();
+        let nodes = named.split(',').map(str::trim).filter(|node| !node.is_empty());
+        nodes.map(parse_peer).collect::<Result<_, _>>().map_err(|_| {
+            Failure::new(Exit::Usage, format!("TOUBKAL_BOOTSTRAP is no list of nodes: {named}"))
+                .cause("a node is written like 192.0.2.7:6881 or router.example.org:6881")
+                .tip("put commas between them, or leave it empty for none")
+        })
+    }
 }
 
 /// How fast.
@@ -111,6 +155,12 @@ pub(crate) fn parse_address(text: &str) -> Result<SocketAddr, String> {
         None => text.to_owned(),
     };
     number.parse().map_err(|_| "an address is written like 127.0.0.1:6881 or [::1]:6881".to_owned())
+}
+
+/// Reads a time of at least a second and at most a year.
+pub(crate) fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| (1..=31_536_000).contains(seconds));
+    seconds.map(Duration::from_secs).ok_or_else(|| "a time is a number of seconds".to_owned())
 }
 
 /// Checks the form of `HOST:PORT`; the name is looked up later.

@@ -49,6 +49,11 @@ impl Exit {
         self as u8
     }
 
+    /// Whether what failed may do better by itself later.
+    pub(crate) const fn may_pass(self) -> bool {
+        matches!(self, Self::Failed | Self::NoPeers)
+    }
+
     /// One line for `toubkal help exit-codes`.
     pub(crate) const fn meaning(self) -> &'static str {
         match self {

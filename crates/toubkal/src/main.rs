@@ -11,6 +11,7 @@ mod json;
 mod metadata;
 mod network;
 mod progress;
+mod record;
 mod report;
 mod select;
 mod signals;

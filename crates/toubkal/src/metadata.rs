@@ -41,7 +41,7 @@ pub(crate) fn fetch(link: &str, search: &Search<'_>) -> Result<(Arc<Metainfo>, A
     let (timeout, named_peers) = (search.timeout, peers.len());
     let rules = Rules { timeout, named_peers, lan, ..Rules::default() };
     let mut report = Report::new(search.quiet, false).verbose(search.verbose);
-    let mut sought = Sought::new(magnet, &[], lan);
+    let mut sought = Sought::new(magnet, &[], search.peers);
     sought.only_metadata = true;
     let torrent = session.fetch(&sought.magnet, peers).map_err(|error| {
         Failure::new(Exit::Failed, "cannot look for the torrent").cause(error.to_string())

@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
+use toubkal_session::dht::Dht;
 use toubkal_session::{Options, Rates, Session, StartError};
 
 use crate::cli::{Listen, PeerArgs, RateArgs};
@@ -16,7 +17,16 @@ const PEER_PORT: u16 = 6881;
 /// # Errors
 /// When the port that was asked for is taken. Of those that nobody asked for, any will do.
 pub(crate) fn start(peers: &PeerArgs, rates: &RateArgs, keep: &Keep) -> Result<Session, Failure> {
-    let open = |listen| open(rates, listen, !peers.no_lan, keep);
+    let options = Options {
+        rates: Rates { down: rates.down_limit, up: rates.up_limit },
+        lan: !peers.no_lan,
+        dht: !peers.dht.no_dht,
+        bootstrap: peers.dht.nodes()?,
+        state: keep.state.clone(),
+        record: keep.record.clone(),
+        ..Options::default()
+    };
+    let open = |listen| open(listen, &options);
     if peers.no_listen {
         return open(Vec::new());
     }
@@ -36,16 +46,12 @@ pub(crate) fn start(peers: &PeerArgs, rates: &RateArgs, keep: &Keep) -> Result<S
     choices.into_iter().map(open).find(Result::is_ok).unwrap_or_else(|| open(Vec::new()))
 }
 
-fn open(
-    rates: &RateArgs,
-    listen: Vec<SocketAddr>,
-    lan: bool,
-    keep: &Keep,
-) -> Result<Session, Failure> {
-    let rates = Rates { down: rates.down_limit, up: rates.up_limit };
-    let Keep { state, record } = keep.clone();
-    let options = Options { listen, rates, lan, state, record, ..Options::default() };
-    Session::start(options).map_err(|error| refusal(&error))
+/// Starts a session that listens here.
+///
+/// # Errors
+/// When an address is not to be had.
+pub(crate) fn open(listen: Vec<SocketAddr>, options: &Options) -> Result<Session, Failure> {
+    Session::start(Options { listen, ..options.clone() }).map_err(|error| refusal(&error))
 }
 
 fn refusal(error: &StartError) -> Failure {
@@ -73,6 +79,18 @@ fn refusal(error: &StartError) -> Failure {
             Failure::new(Exit::Failed, format!("cannot start: no {what}")).cause(io_cause(error))
         }
     }
+}
+
+/// The DHT of a session that needs it.
+///
+/// # Errors
+/// When it is off.
+pub(crate) fn dht(session: &Session) -> Result<Dht, Failure> {
+    session.dht().ok_or_else(|| {
+        Failure::new(Exit::Usage, "this needs the DHT")
+            .cause("--no-dht turns it off")
+            .tip("leave the flag out")
+    })
 }
 
 /// The addresses of the peers that were named.

@@ -54,6 +54,16 @@ pub(crate) enum Event<'e> {
         liars: u32,
         found: Found,
     },
+    /// How far the look-up in the DHT is.
+    Dht {
+        torrent: &'e str,
+        rounds: u32,
+        asked: u32,
+        answered: u32,
+        silent: u32,
+        hops: u8,
+        peers: u32,
+    },
     /// A peer answers while the metadata is looked for.
     Answered { torrent: &'e str, peer: &'e str },
     /// The metadata is known.

@@ -24,6 +24,16 @@ impl Interrupt {
         Self(flag)
     }
 
+    /// Wants an end without a signal.
+    pub(crate) fn raise(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Goes on after an end that the program itself wanted.
+    pub(crate) fn lower(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
     /// Whether a signal has come.
     pub(crate) fn is_raised(&self) -> bool {
         self.0.load(Ordering::Relaxed)

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::{finish, run, run_with_input, torrent_with, toubkal};
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 18] = [
     "get",
     "seed",
     "create",
@@ -17,6 +17,9 @@ const COMMANDS: [&str; 15] = [
     "verify",
     "bencode",
     "replay",
+    "publish",
+    "subscribe",
+    "dht",
     "tracker",
     "demo",
     "sim",

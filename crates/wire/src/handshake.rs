@@ -33,6 +33,13 @@ impl Reserved {
     pub fn dht(self) -> bool {
         self.0[7] & 0x01 != 0
     }
+
+    /// The same, of a peer that has a DHT node.
+    #[must_use]
+    pub fn with_dht(mut self) -> Self {
+        self.0[7] |= 0x01;
+        self
+    }
 }
 
 /// What a handshake says before the peer id.
@@ -91,6 +98,7 @@ mod tests {
         assert_eq!(Greeting::decode(&head), Some(greeting));
         assert!(greeting.reserved.fast() && greeting.reserved.extended());
         assert!(!greeting.reserved.dht());
+        assert!(greeting.reserved.with_dht().dht() && greeting.reserved.with_dht().fast());
     }
 
     #[test]

@@ -339,6 +339,25 @@ pub enum Report {
     },
 }
 
+impl Report {
+    /// Of which order it tells; `None` when it tells of ourselves.
+    #[must_use]
+    pub fn query(&self) -> Option<QueryId> {
+        match *self {
+            Self::Peers { query, .. }
+            | Self::Done { query, .. }
+            | Self::Announced { query, .. }
+            | Self::Scraped { query, .. }
+            | Self::Got { query, .. }
+            | Self::Stored { query, .. }
+            | Self::Pong { query, .. }
+            | Self::Sampled { query, .. }
+            | Self::Failed { query, .. } => Some(query),
+            Self::External { .. } => None,
+        }
+    }
+}
+
 /// How a round of looking went.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
@@ -354,6 +373,21 @@ pub struct Summary {
     pub peers: u32,
     /// The nearest nodes that answered, nearest first.
     pub nodes: Vec<Node>,
+}
+
+impl Summary {
+    /// How many nodes the network has, as near as `target` the nearest nodes lie: a rough guess.
+    #[must_use]
+    pub fn network(&self, target: &Id) -> u64 {
+        let Some(last) = self.nodes.last() else { return 0 };
+        let distance = target.distance(&last.id);
+        let mut high = [0; 8];
+        high.copy_from_slice(&distance.0[..8]);
+        // So many nodes lie in so small a part of all ids.
+        let part = (u64::from_be_bytes(high) as u128) + 1;
+        let all = (self.nodes.len() as u128) << 64;
+        u64::try_from(all / part).unwrap_or(u64::MAX)
+    }
 }
 
 /// How a node stands, for people.

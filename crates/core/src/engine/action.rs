@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::net::SocketAddr;
 
+use toubkal_wire::handshake::Reserved;
 use toubkal_wire::layout::Block;
 use toubkal_wire::message::Message;
 
@@ -176,6 +177,8 @@ pub struct Terms {
     pub info_hash: [u8; 20],
     /// What we call ourselves there.
     pub peer_id: [u8; 20],
+    /// What we can do. A driver that has a DHT node says so.
+    pub reserved: Reserved,
 }
 
 /// News.

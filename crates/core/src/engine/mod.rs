@@ -163,6 +163,18 @@ impl Engine {
         self.torrents.get(torrent).map(Torrent::peers).unwrap_or_default()
     }
 
+    /// Where the other end of a link is, and which torrent it speaks of.
+    #[must_use]
+    pub fn joined(&self, link: LinkId) -> Option<(TorrentId, SocketAddr)> {
+        let known = self.links.get(link.index())?.as_ref()?;
+        match known.stage {
+            Stage::Joined(torrent) if known.generation == link.generation() => {
+                Some((torrent, known.remote))
+            }
+            _ => None,
+        }
+    }
+
     /// The verified pieces of a torrent. `None`: there is none of that name.
     #[must_use]
     pub fn have(&self, torrent: TorrentId) -> Option<&Bitset> {

@@ -22,6 +22,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use mio::net::TcpListener;
 use mio::{Poll, Waker};
 use toubkal_core::base::{Bitset, Rng};
+use toubkal_core::dht::SearchStatus;
 use toubkal_core::engine::{
     Command, Config, Memory, PeerStatus, Sources, Status, TorrentId, Totals,
 };
@@ -68,6 +69,8 @@ pub(crate) enum Order {
     Command(Command),
     /// Peers that the user named.
     Peers(TorrentId, Vec<SocketAddr>),
+    /// For the DHT.
+    Dht(crate::dht::Order),
     /// Something about a torrent.
     Question(TorrentId, Question),
     /// End in order, within this time.
@@ -93,6 +96,7 @@ pub(crate) enum Question {
     Status(Sender<Option<Status>>),
     Trackers(Sender<Vec<TrackerStatus>>),
     Peers(Sender<Vec<PeerStatus>>),
+    Search(Sender<Option<SearchStatus>>),
     Sources(Sender<Option<Sources>>),
     Have(Sender<Option<Bitset>>),
 }
@@ -108,6 +112,7 @@ pub(crate) struct Control {
     news: Arc<News>,
     state: Option<Arc<State>>,
     listening_on: Vec<SocketAddr>,
+    dht: bool,
     /// Raised when the thread is to leave everything and end.
     leave: Arc<AtomicBool>,
     stopping: AtomicBool,
@@ -156,6 +161,7 @@ impl Control {
             hands: hands.map_err(system("no event queue"))?,
             udp,
             lan: options.lan.then(|| listening_on.clone()),
+            dht: options.dht.then(|| node(options, &listening_on, state.as_deref())),
             store,
             orders,
             inlet: inlet.clone(),
@@ -176,6 +182,7 @@ impl Control {
             news,
             state,
             listening_on,
+            dht: options.dht,
             leave,
             stopping: AtomicBool::new(false),
             ended,
@@ -185,6 +192,10 @@ impl Control {
 
     pub(crate) fn listening_on(&self) -> &[SocketAddr] {
         &self.listening_on
+    }
+
+    pub(crate) fn has_dht(&self) -> bool {
+        self.dht
     }
 
     pub(crate) fn news(&self) -> &News {
@@ -245,6 +256,17 @@ fn remember(options: &Options, news: &Arc<News>) -> Result<Option<Arc<State>>, S
         Refusal::Thread(error) => StartError::System { what: "no thread", error },
     })?;
     Ok(Some(Arc::new(state)))
+}
+
+/// What our node of the DHT begins with.
+fn node(options: &Options, listening_on: &[SocketAddr], state: Option<&State>) -> brain::Setup {
+    // Without what was kept it begins anew.
+    let saved = state.and_then(|state| state.setting(brain::SETTING).ok().flatten());
+    brain::Setup {
+        bootstrap: options.bootstrap.clone(),
+        listening_on: listening_on.to_vec(),
+        saved: saved.map(|text| brain::read(&text)).unwrap_or_default(),
+    }
 }
 
 /// Listens everywhere that is wanted; says where it is, with the real ports.

@@ -117,6 +117,17 @@ impl Udp {
         self.sockets[place].as_ref()
     }
 
+    /// Opens the sockets of these families, so that others can begin.
+    pub(crate) fn open(&mut self, v6: impl Iterator<Item = bool>) {
+        v6.for_each(|v6| _ = self.socket(v6));
+    }
+
+    /// The port of a family, when there is a socket.
+    pub(crate) fn port(&self, v6: bool) -> Option<u16> {
+        let socket = self.sockets[usize::from(v6)].as_ref()?;
+        socket.socket.local_addr().ok().map(|addr| addr.port())
+    }
+
     /// Something may have come for a socket.
     pub(crate) fn note(&mut self, token: Token) {
         let local = self.lan.iter_mut().flat_map(Lan::sockets);

@@ -157,6 +157,11 @@ impl State {
         answer.recv().unwrap_or(Err(StoreErrorKind::Missing)).map(drop)
     }
 
+    /// Keeps a setting of our own when there is a database, and waits for nothing.
+    pub(crate) fn note(&self, key: &str, value: String) {
+        self.send(Order::Note { key: key.to_owned(), value });
+    }
+
     /// Writes what waits, and ends the thread.
     pub(crate) fn stop(&self) {
         self.send(Order::Stop);

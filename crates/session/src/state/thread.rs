@@ -19,18 +19,53 @@ const GROUP_MAX: usize = 4096;
 
 /// What the thread is asked for.
 pub(super) enum Order {
-    Past { key: Arc<Key>, pieces: u32, files: u32, reply: Sender<Option<Past>> },
-    Keep { key: Arc<Key>, row: Box<Row>, totals: Totals, stored: bool },
-    Change { key: Arc<Key>, change: Change },
+    Past {
+        key: Arc<Key>,
+        pieces: u32,
+        files: u32,
+        reply: Sender<Option<Past>>,
+    },
+    Keep {
+        key: Arc<Key>,
+        row: Box<Row>,
+        totals: Totals,
+        stored: bool,
+    },
+    Change {
+        key: Arc<Key>,
+        change: Change,
+    },
     Forget(Arc<Key>),
-    Stir { key: Arc<Key>, suspect: Option<Bitset>, then: Then },
-    Named { key: Arc<Key>, marks: Marks, then: Then },
-    Record { key: Arc<Key>, record: Arc<Record>, marks: Marks, then: Then },
+    Stir {
+        key: Arc<Key>,
+        suspect: Option<Bitset>,
+        then: Then,
+    },
+    Named {
+        key: Arc<Key>,
+        marks: Marks,
+        then: Then,
+    },
+    Record {
+        key: Arc<Key>,
+        record: Arc<Record>,
+        marks: Marks,
+        then: Then,
+    },
     All(Sender<Result<Vec<Arc<Key>>, StoreErrorKind>>),
     Row(Arc<Key>, Sender<Result<Option<Row>, StoreErrorKind>>),
     Totals(Sender<Totals>),
     Setting(String, Sender<Result<Option<String>, StoreErrorKind>>),
-    Set { key: String, value: Option<String>, then: Then },
+    Set {
+        key: String,
+        value: Option<String>,
+        then: Then,
+    },
+    /// The same, which alone is no reason to make a database.
+    Note {
+        key: String,
+        value: String,
+    },
     Stop,
 }
 
@@ -40,6 +75,7 @@ enum Write {
     Named(Arc<Key>, Marks),
     Record(Arc<Key>, Arc<Record>, Marks),
     Set(String, Option<String>),
+    Note(String, String),
 }
 
 /// A torrent that is worked on: enough to write its row anew.
@@ -145,6 +181,7 @@ impl Keeper {
                 self.write(Write::Record(key, record, marks), then);
             }
             Order::Set { key, value, then } => self.write(Write::Set(key, value), then),
+            Order::Note { key, value } => self.write(Write::Note(key, value), Box::new(|_| ())),
             Order::Stop => {}
             question => {
                 self.flush();
@@ -224,7 +261,7 @@ impl Keeper {
                     true
                 }
                 Write::Record(key, ..) | Write::Named(key, _) => !self.partial.contains(key),
-                Write::Stir(..) | Write::Set(..) => true,
+                Write::Stir(..) | Write::Set(..) | Write::Note(..) => true,
             };
             then(result.map(|written| written && whole));
         }
@@ -255,7 +292,7 @@ impl Keeper {
         let holds = |(write, _): &(Write, Then)| match write {
             Write::Record(_, record, _) => !record.verified.is_empty(),
             Write::Set(..) => true,
-            Write::Stir(..) | Write::Named(..) => false,
+            Write::Stir(..) | Write::Named(..) | Write::Note(..) => false,
         };
         let folder = database::folder_of(&self.path).is_dir() && !self.held.is_empty();
         self.made || folder || self.waiting.iter().any(holds)
@@ -366,6 +403,7 @@ impl Work<'_> {
         let mut counted = HashMap::new();
         for (write, _) in self.waiting {
             match write {
+                Write::Note(key, value) => rows::put_setting(db, key, Some(value))?,
                 Write::Set(key, value) => rows::put_setting(db, key, value.as_deref())?,
                 Write::Stir(key, suspect) => {
                     if let Some(id) = rows::find(db, key)? {

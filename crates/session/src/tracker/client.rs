@@ -69,6 +69,13 @@ pub enum Ask {
         /// Host names and ports of peers.
         names: Vec<(String, u16)>,
     },
+    /// Looks up where a node of the DHT is.
+    Node {
+        /// The node's.
+        host: String,
+        /// The node's.
+        port: u16,
+    },
 }
 
 /// What was heard.
@@ -104,6 +111,8 @@ pub enum Reply {
         /// As they were looked up.
         peers: Vec<SocketAddr>,
     },
+    /// Addresses of a node; none came where this does not.
+    Nodes(Vec<SocketAddr>),
 }
 
 /// What became of a question to a tracker.
@@ -207,7 +216,7 @@ impl Client {
                 let addresses = Err(HttpError::Busy);
                 (self.tell)(Reply::Host { torrent, id, question, path, addresses });
             }
-            Ask::Names { .. } => {}
+            Ask::Names { .. } | Ask::Node { .. } => {}
         }
     }
 
@@ -271,6 +280,12 @@ async fn answer(http: Rc<Http>, ask: Ask, tell: &Arc<Tell>) {
             let peers = look_up(names).await;
             if !peers.is_empty() {
                 tell(Reply::Peers { torrent, peers });
+            }
+        }
+        Ask::Node { host, port } => {
+            let nodes = look_up(vec![(host, port)]).await;
+            if !nodes.is_empty() {
+                tell(Reply::Nodes(nodes));
             }
         }
         Ask::Host { torrent, id, host, port, question, path } => {

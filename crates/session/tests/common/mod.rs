@@ -11,7 +11,7 @@ use toubkal_session::{Add, Metainfo, Notice, Options, Session, SessionEvent, Tor
 use toubkal_wire::bencode::{Node, encode};
 
 /// How long a test waits for what must come.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Files that are not alike: lengths and contents follow from their number.
 pub fn write_files(dir: &Path, name: &str, lengths: &[usize]) {

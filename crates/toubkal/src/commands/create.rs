@@ -177,7 +177,7 @@ fn unwritable(output: &Path, error: &io::Error) -> Failure {
     }
 }
 
-fn failure(error: &CreateError, path: &Path) -> Failure {
+pub(super) fn failure(error: &CreateError, path: &Path) -> Failure {
     match error {
         CreateError::Read { path, error } => Failure::io("read", path, error),
         error => Failure::new(Exit::Failed, format!("cannot make a torrent of {}", path.display()))

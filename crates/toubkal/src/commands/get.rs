@@ -166,7 +166,7 @@ fn begin(args: &GetArgs, session: &Session, wish: Wish, mut add: Add) -> Result<
             Ok(Job::new(torrent.map_err(|error| refusal(&name, error))?, dir, selected))
         }
         Wish::Magnet(magnet) => {
-            let sought = Sought::new(*magnet, &args.select, !args.peers.no_lan);
+            let sought = Sought::new(*magnet, &args.select, &args.peers);
             add.choose = sought.choose();
             let torrent = session.add_magnet(&sought.magnet, add);
             let torrent = torrent.map_err(|error| match error {

@@ -4,15 +4,18 @@ pub(crate) mod bencode;
 pub(crate) mod completions;
 pub(crate) mod create;
 pub(crate) mod demo;
+pub(crate) mod dht;
 pub(crate) mod get;
 pub(crate) mod help;
 pub(crate) mod info;
 pub(crate) mod magnet;
 pub(crate) mod man;
 pub(crate) mod paths;
+pub(crate) mod publish;
 pub(crate) mod replay;
 pub(crate) mod seed;
 pub(crate) mod sim;
+pub(crate) mod subscribe;
 pub(crate) mod tracker;
 pub(crate) mod verify;
 
@@ -31,6 +34,9 @@ pub(crate) fn run(command: Option<Command>) -> Result<Exit, Failure> {
         Command::Verify(args) => verify::run(&args),
         Command::Bencode(args) => bencode::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Publish(args) => publish::run(&args),
+        Command::Subscribe(args) => subscribe::run(&args),
+        Command::Dht(args) => dht::run(&args),
         Command::Tracker(args) => tracker::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Sim(args) => sim::run(&args),

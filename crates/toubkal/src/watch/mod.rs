@@ -1,6 +1,7 @@
 //! Following torrents from their start to their end, for `get`, `seed` and `demo`.
 
 mod job;
+mod nodes;
 mod seeking;
 mod words;
 

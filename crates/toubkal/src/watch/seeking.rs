@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use toubkal_session::{Choose, Magnet, Metainfo, Seeking, Sources, State, TorrentId};
 
+use super::nodes::Nodes;
 use super::{Job, Rules, Watch};
+use crate::cli::PeerArgs;
 use crate::exit::{Exit, Failure};
 use crate::report::{Event, Found, attempts};
 use crate::select::{self, Select};
@@ -32,17 +34,22 @@ pub(crate) struct Sought {
     began: Instant,
     /// What was told last.
     told: Option<(Seeking, Sources)>,
+    /// What was told last of the DHT.
+    nodes: Option<Nodes>,
     answered: BTreeSet<SocketAddr>,
 }
 
 impl Sought {
-    /// A link, of whose files these are wanted. `lan`: peers are looked for on the local network.
-    pub(crate) fn new(magnet: Magnet, selects: &[Select], lan: bool) -> Self {
+    /// A link, of whose files these are wanted, and how its peers are looked for.
+    pub(crate) fn new(magnet: Magnet, selects: &[Select], peers: &PeerArgs) -> Self {
         let mut ways = Vec::new();
         if !magnet.trackers.is_empty() {
             ways.push(text::count(magnet.trackers.len() as u64, "tracker", "trackers"));
         }
-        if lan {
+        if !peers.dht.no_dht {
+            ways.push("DHT".to_owned());
+        }
+        if !peers.no_lan {
             ways.push("local network".to_owned());
         }
         Self {
@@ -53,6 +60,7 @@ impl Sought {
             ways,
             began: Instant::now(),
             told: None,
+            nodes: None,
             answered: BTreeSet::new(),
         }
     }
@@ -134,6 +142,7 @@ impl Watch<'_> {
         let State::Seeking(now) = job.status.state else { return Ok(()) };
         let sources = job.torrent.sources();
         let answers = job.torrent.peers();
+        let search = job.torrent.search();
         let called = job.called(40);
         let Some(sought) = &mut job.sought else { return Ok(()) };
         for peer in answers {
@@ -143,6 +152,14 @@ impl Watch<'_> {
                 self.report.event(&Event::Answered { torrent: &job.hash, peer: &peer })?;
                 self.report.detail(&format!("{called}: {peer} answers"));
             }
+        }
+        let nodes = search.map(Nodes::of).filter(|nodes| sought.nodes.as_ref() != Some(nodes));
+        if let Some(nodes) = nodes {
+            self.report.event(&nodes.event(&job.hash))?;
+            if nodes.rounds > sought.nodes.as_ref().map_or(0, |before| before.rounds) {
+                self.report.detail(&format!("{called}: {nodes}"));
+            }
+            sought.nodes = Some(nodes);
         }
         if sought.told == Some((now, sources)) {
             return Ok(());
@@ -245,6 +262,9 @@ pub(super) fn tried(job: &Job, rules: &Rules) -> String {
         _ => (0, 0),
     };
     let mut tried = attempts(&trackers, web_seeds, known, named);
+    if job.torrent.sources().dht == 0 && job.torrent.search().is_some() {
+        tried.push_str("; nobody in the DHT");
+    }
     if rules.lan && job.torrent.sources().lan == 0 {
         tried.push_str("; nobody on the local network");
     }

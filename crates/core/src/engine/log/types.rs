@@ -187,7 +187,7 @@ variants!(Action {
     17 Notify(notice),
     18 GiveMetadata { link, torrent, number, block },
 });
-fields!(Terms { info_hash, peer_id });
+fields!(Terms { info_hash, peer_id, reserved });
 fields!(Record { verified, synced, rest, doubt, totals });
 variants!(Notice {
     0 Added { ticket, torrent },

@@ -21,6 +21,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
+use toubkal_wire::handshake::Reserved;
 use toubkal_wire::layout::{Block, Layout};
 
 use self::files::{Check, Files};
@@ -381,7 +382,8 @@ impl Torrent {
     fn meet(&mut self, cx: &mut Cx<'_>) {
         self.phase = Phase::Active;
         if !self.early {
-            let terms = Terms { info_hash: self.info_hash, peer_id: cx.shared.config.peer_id };
+            let (info_hash, peer_id) = (self.info_hash, cx.shared.config.peer_id);
+            let terms = Terms { info_hash, peer_id, reserved: Reserved::OURS };
             cx.push(Action::Admit { torrent: self.id, terms: Arc::new(terms) });
         }
         self.choke_at = cx.now.after(CHOKE_TIME);

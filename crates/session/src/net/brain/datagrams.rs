@@ -42,8 +42,12 @@ impl Brain {
                     let bytes = packet.to_vec();
                     self.tell_udp_trackers(now, Event::Packet { from, bytes });
                 }
+                Receiver::Dht => {
+                    let bytes = packet.to_vec();
+                    self.dht_packet(now, from, bytes);
+                }
                 // Nobody here speaks these yet.
-                Receiver::Dht | Receiver::Utp | Receiver::Nobody => {}
+                Receiver::Utp | Receiver::Nobody => {}
             }
         }
     }

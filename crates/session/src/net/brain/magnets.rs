@@ -213,6 +213,7 @@ impl Brain {
         if self.magnets.is_sought(torrent) {
             self.start_announcing(now, torrent);
             self.join_lan(now, torrent);
+            self.join_dht(now, torrent);
         }
     }
 
@@ -251,6 +252,7 @@ impl Brain {
         if metainfo.private {
             // BEP 27: from here on its peers come from its trackers alone.
             self.leave_lan(now, torrent);
+            self.leave_dht(now, torrent);
         }
         self.magnets.sought.remove(&torrent);
         if let Err(error) = self.resolved(now, torrent, &metainfo, *add, known) {

@@ -5,6 +5,7 @@
 //! waits long; everything that waits between rounds is bounded by the credits of the engine.
 
 mod datagrams;
+mod dht;
 mod lan;
 mod magnets;
 mod mind;
@@ -31,6 +32,7 @@ use crate::session::SessionEvent;
 use crate::state::State;
 use crate::store::{Reply, Store};
 use crate::tracker::TrackerReply;
+pub(crate) use dht::{SETTING, Setup, read};
 use lan::Local;
 pub(crate) use magnets::Link;
 use magnets::Magnets;
@@ -54,6 +56,8 @@ pub(crate) struct Parts {
     pub(crate) udp: Udp,
     /// Where peers reach us, if it is to be said on the local network.
     pub(crate) lan: Option<Vec<SocketAddr>>,
+    /// If there is to be a node of the DHT.
+    pub(crate) dht: Option<Setup>,
     pub(crate) store: Arc<Store>,
     pub(crate) orders: Receiver<Order>,
     /// Where to orders are given, for those who answer so.
@@ -73,6 +77,7 @@ pub(crate) struct Brain {
     hands: Hands,
     udp: Udp,
     local: Option<Local>,
+    node: Option<dht::Node>,
     store: Arc<Store>,
     torrents: Torrents,
     magnets: Magnets,
@@ -106,13 +111,14 @@ enum Ending {
 
 impl Brain {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { clock, engine, hands, udp, lan, store, orders, replies, .. } = parts;
+        let Parts { clock, engine, hands, udp, lan, dht, store, orders, replies, .. } = parts;
         let Parts { inlet, wake, news, leave, state, identity, .. } = parts;
         // Bounded by the client, which has only so many questions under way.
         let (tell, tracker_replies) = unbounded();
         let local = lan.map(|listening_on| {
             Local::new(clock.now(), &listening_on, identity.rng.fork("local discovery"))
         });
+        let node = dht.map(|setup| dht::Node::new(setup, identity.rng.fork("DHT")));
         let trackers = Trackers::new(identity, Inlet::new(tell, Arc::clone(&wake)));
         let clerk = Clerk::new(inlet, Arc::clone(&news), state.clone());
         Self {
@@ -121,6 +127,7 @@ impl Brain {
             hands,
             udp,
             local,
+            node,
             store,
             torrents: Torrents::default(),
             magnets: Magnets::new(clerk),
@@ -144,6 +151,7 @@ impl Brain {
             self.wait();
             self.round();
         }
+        self.keep_nodes();
         self.engine.end_log();
         // The sockets go first: peers need not wait for our disk.
         let Self { hands, store, state, .. } = self;
@@ -163,6 +171,7 @@ impl Brain {
         self.take_tracker_replies(now);
         self.take_datagrams(now);
         self.work_on_lan(now);
+        self.work_on_dht(now);
         self.hands.work(now);
         self.tell_engine(now);
         self.engine.advance(now, &mut self.outbox);
@@ -210,7 +219,8 @@ impl Brain {
         let engine = self.engine.deadline();
         let local = self.local.as_ref().and_then(Local::deadline);
         let others = self.hands.deadline().into_iter().chain(self.trackers.deadline());
-        let others = others.chain(until).chain(local);
+        let node = self.node.as_ref().and_then(dht::Node::deadline);
+        let others = others.chain(until).chain(local).chain(node);
         let due = engine.into_iter().chain(others).min()?;
         Some(self.clock.until(due))
     }
@@ -263,6 +273,7 @@ impl Brain {
         while !facts.is_empty() {
             let mut since = 0;
             for fact in facts.drain(..) {
+                self.overhear(now, &fact);
                 self.engine.handle(now, fact, &mut self.outbox);
                 since += 1;
                 if since == FACTS {

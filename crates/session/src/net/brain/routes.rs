@@ -37,12 +37,14 @@ impl Brain {
         let hands = &mut self.hands;
         match action {
             Action::Admit { torrent, terms } => {
-                hands.admit(torrent, terms);
+                let terms = self.greet(torrent, terms);
+                self.hands.admit(torrent, terms);
                 self.admitted(now, torrent);
             }
             Action::Retire { torrent } => {
                 hands.retire(torrent);
                 self.leave_lan(now, torrent);
+                self.leave_dht(now, torrent);
                 self.tell_announcer(now, torrent, tracker::Event::Stop);
             }
             Action::Dial { dial, torrent, remote } => hands.dial(now, dial, torrent, remote),
@@ -95,9 +97,11 @@ impl Brain {
             Notice::Checked { torrent } => {
                 self.start_announcing(now, *torrent);
                 self.join_lan(now, *torrent);
+                self.join_dht(now, *torrent);
             }
             Notice::Completed { torrent, at_once: false } => {
                 self.tell_announcer(now, *torrent, tracker::Event::Completed);
+                self.join_dht(now, *torrent);
             }
             Notice::Ended => {
                 if let Ending::Closing { until } = self.ending {

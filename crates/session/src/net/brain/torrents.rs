@@ -46,6 +46,8 @@ struct Pending {
     files: Arc<TorrentFiles>,
     tiers: Vec<Vec<String>>,
     peers: Vec<SocketAddr>,
+    /// Nodes of the DHT.
+    nodes: Vec<(String, u16)>,
     /// The torrent file, where the info dictionary lies in it, and whether it was found by a link.
     file: (Option<Arc<[u8]>>, Range<usize>, bool),
     known: Option<Box<Known>>,
@@ -101,6 +103,7 @@ impl Brain {
                 self.command(now, command);
             }
             Order::Peers(torrent, peers) => self.peers(now, torrent, peers),
+            Order::Dht(order) => self.dht_order(now, order),
             Order::Question(torrent, question) => self.answer(now, torrent, question),
             Order::Shutdown(patience) => self.shutdown(now, patience),
         }
@@ -137,10 +140,12 @@ impl Brain {
         let tiers = add.trackers.unwrap_or_else(|| metainfo.trackers.clone());
         let Some(ticket) = self.torrents.reserve(info_hash) else { return Ok(()) };
         torrent.ticket = ticket;
+        let nodes = if metainfo.private { Vec::new() } else { metainfo.nodes.clone() };
         let (private, span) = (metainfo.private, metainfo.info_span.clone());
         let (file, peers) = (add.torrent, add.peers);
         let file = (file, span, found);
-        let pending = Pending { info_hash, private, files, tiers, peers, file, known, reply };
+        let pending =
+            Pending { info_hash, private, files, tiers, peers, nodes, file, known, reply };
         self.torrents.pending.insert(ticket, pending);
         self.command(now, Command::Add(torrent));
         Ok(())
@@ -152,7 +157,8 @@ impl Brain {
             return;
         }
         let Some(pending) = self.torrents.pending.remove(&ticket) else { return };
-        let Pending { info_hash, private, files, tiers, peers, file, known, reply } = pending;
+        let Pending { info_hash, private, files, tiers, peers, nodes, file, known, reply } =
+            pending;
         let (file, span, found) = file;
         let stored = known.as_ref().is_some_and(|known| known.stored);
         self.magnets.keep(torrent, file, span, stored);
@@ -166,6 +172,7 @@ impl Brain {
             self.news.push(SessionEvent::Resolved { torrent });
         }
         self.peers(now, torrent, peers);
+        self.know_nodes(now, nodes);
     }
 
     /// The metadata of a torrent that was sought is known.
@@ -255,6 +262,10 @@ impl Brain {
                 drop(reply.send(self.trackers.status(torrent, now)));
             }
             Question::Peers(reply) => drop(reply.send(self.engine.peers(torrent))),
+            Question::Search(reply) => {
+                let search = self.node.as_ref().and_then(|node| node.search(torrent));
+                drop(reply.send(search));
+            }
             Question::Sources(reply) => drop(reply.send(self.engine.sources(torrent))),
             Question::Have(reply) => drop(reply.send(self.engine.have(torrent).cloned())),
         }

@@ -240,6 +240,7 @@ impl Brain {
             TrackerReply::Host { torrent, id, question, path, addresses } => {
                 self.found_tracker(now, torrent, id, question, path, addresses);
             }
+            TrackerReply::Nodes(nodes) => self.found_nodes(now, nodes),
             TrackerReply::Peers { torrent, peers } => {
                 self.handle(now, Event::Peers(torrent, PeerSource::Tracker, peers));
             }

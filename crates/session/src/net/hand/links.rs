@@ -10,7 +10,7 @@ use toubkal_core::base::Time;
 use toubkal_core::engine::{
     CloseReason, DialError, DialId, Event, LinkEvent, LinkId, Served, Terms, TorrentId,
 };
-use toubkal_wire::handshake::{Greeting, Reserved};
+use toubkal_wire::handshake::Greeting;
 use toubkal_wire::layout::Block;
 
 use super::conn::{Conn, Stage};
@@ -255,6 +255,6 @@ impl Desk<'_> {
 }
 
 fn handshake(terms: &Terms) -> [u8; toubkal_wire::handshake::HANDSHAKE_BYTES] {
-    let ours = Greeting { reserved: Reserved::OURS, info_hash: terms.info_hash };
+    let ours = Greeting { reserved: terms.reserved, info_hash: terms.info_hash };
     ours.encode(&terms.peer_id)
 }

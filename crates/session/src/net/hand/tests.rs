@@ -36,7 +36,8 @@ impl Rig {
         let pool = Pool::new(POOL_BYTES);
         let mut hand =
             Hand::new(Poll::new().unwrap(), vec![listener], pool, Load::alone()).unwrap();
-        hand.admit(torrent(), Arc::new(Terms { info_hash: HASH, peer_id: OUR_ID }));
+        let terms = Terms { info_hash: HASH, peer_id: OUR_ID, reserved: Reserved::OURS };
+        hand.admit(torrent(), Arc::new(terms));
         Self { hand, addr, now: Clock::start().now(), seen: Vec::new() }
     }
 
@@ -469,7 +470,7 @@ fn who_calls_sends_the_handshake_and_wants_the_same_torrent_back() {
     for (answer, closed) in [(HASH, None), ([8; 20], Some(CloseReason::Handshake))] {
         let mut rig = Rig::new();
         // Of two torrents that we have, the peer answers for the wrong one.
-        let other = Terms { info_hash: [8; 20], peer_id: OUR_ID };
+        let other = Terms { info_hash: [8; 20], peer_id: OUR_ID, reserved: Reserved::OURS };
         rig.hand.admit(Key::new(1, 0), Arc::new(other));
         let peer = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         rig.hand.dial(rig.now, DialId(5), torrent(), peer.local_addr().unwrap());

@@ -257,7 +257,7 @@ impl Driver {
             match self.told.recv_timeout(LONG).expect("something happens") {
                 Reply::Tracker { id, outcome, .. } => self.tell(outcome.event(id)),
                 Reply::Peers { peers, .. } => self.peers.extend(peers),
-                Reply::Host { .. } => panic!("nobody asked for it"),
+                Reply::Host { .. } | Reply::Nodes(_) => panic!("nobody asked for it"),
             }
         }
     }
