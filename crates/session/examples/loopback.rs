@@ -76,7 +76,8 @@ fn metainfo(from: &Path) -> Result<Arc<Metainfo>, Failure> {
 /// Seeds until its standard input ends; then prints what it took.
 fn seed(from: &Path, hands: usize) -> Result<(), Failure> {
     let listen = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))];
-    let session = Session::start(Options { listen, hands, ..Options::default() })?;
+    let session =
+        Session::start(Options { listen, hands, lan: false, dht: false, ..Options::default() })?;
     session.add(metainfo(from)?, Add::to(from))?;
     until_completed(&session)?;
     let before = cpu();
@@ -107,7 +108,7 @@ fn leech(
     let start = Instant::now();
     let mut sessions = Vec::new();
     for number in 0..leeches {
-        let session = Session::start(Options::default())?;
+        let session = Session::start(Options { lan: false, dht: false, ..Options::default() })?;
         let to = to.join(number.to_string());
         std::fs::create_dir_all(&to)?;
         session.add(Arc::clone(&metainfo), Add { peers: vec![addr], ..Add::to(to) })?;

@@ -52,7 +52,7 @@ fn seed(name: &str, dir: &Path) -> Session {
 }
 
 fn remembering(state: &Path) -> Session {
-    let options = Options { listen: vec![loopback()], ..Options::default() };
+    let options = Options { listen: vec![loopback()], ..common::options() };
     Session::start(Options { state: Some(state.to_owned()), ..options }).unwrap()
 }
 

@@ -77,14 +77,15 @@ pub fn loopback() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, 0).into()
 }
 
-/// Options as usual, with as many hands as the test program says by its name.
+/// Options as usual, with as many hands as the test program says by its name; nobody is asked who
+/// is not of the test.
 pub fn options() -> Options {
     let hands = match env!("CARGO_CRATE_NAME") {
         "two_hands" | "crowd_two_hands" => 2,
         "four_hands" => 4,
         _ => 1,
     };
-    Options { hands, ..Options::default() }
+    Options { hands, lan: false, bootstrap: Vec::new(), ..Options::default() }
 }
 
 /// A session that listens on loopback.

@@ -153,7 +153,7 @@ struct Seed {
 
 impl Seed {
     fn start(metainfo: &Arc<Metainfo>, dir: &Path) -> Result<Self, Failure> {
-        let options = Options { listen: vec![any_port()], ..Options::default() };
+        let options = options();
         let session = Session::start(options).map_err(|error| stopped(error.to_string()))?;
         let mut add = Add::to(dir);
         add.priorities = Some(vec![Priority::Skip; metainfo.file_count()]);
@@ -197,13 +197,18 @@ fn wait_for(
     Ok(true)
 }
 
+/// A session that keeps to this machine: nobody is looked for elsewhere.
+fn options() -> Options {
+    Options { listen: vec![any_port()], lan: false, dht: false, ..Options::default() }
+}
+
 fn download(
     metainfo: &Arc<Metainfo>,
     target: &Path,
     report: &mut Report,
     interrupt: &Interrupt,
 ) -> Result<Exit, Failure> {
-    let options = Options { listen: vec![any_port()], ..Options::default() };
+    let options = options();
     let session = Session::start(options).map_err(|error| stopped(error.to_string()))?;
     let torrent = session.add(Arc::clone(metainfo), Add::to(target));
     let torrent = torrent.map_err(|error| stopped(error.to_string()))?;

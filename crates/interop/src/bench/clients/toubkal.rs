@@ -14,7 +14,7 @@ pub(super) fn version() -> Command {
 pub(super) fn leech(job: &Job<'_>) -> (Command, End) {
     let mut command = toubkal();
     command.arg("get").arg(job.torrent).arg("-o").arg(job.data).arg("--quiet");
-    command.arg("--no-lan").arg("--listen").arg(job.listen.to_string());
+    command.args(["--no-lan", "--no-dht"]).arg("--listen").arg(job.listen.to_string());
     (command, End::Exit)
 }
 
@@ -24,6 +24,7 @@ pub(super) fn seed(job: &Job<'_>) -> Command {
         "--quiet",
         "--no-state",
         "--no-lan",
+        "--no-dht",
     ]);
     command.arg("--listen").arg(job.listen.to_string());
     command
