@@ -110,8 +110,12 @@ def run(role, torrent, folder, listen, complete, upload_limit, *peers):
         here.wait_for_alert(100)
         for alert in here.pop_alerts():
             print(alert, flush=True)
+            after = time.monotonic() - start
+            if isinstance(alert, lt.metadata_received_alert):
+                print(f"metadata-after {after:.6f}", flush=True)
             if isinstance(alert, lt.torrent_finished_alert):
-                finished = time.monotonic() - start
+                finished = after
+                print(f"finished-after {after:.6f}", flush=True)
                 handle.flush_cache()
             if isinstance(alert, lt.cache_flushed_alert) and finished is not None:
                 mark(complete, f"{finished:.6f}")

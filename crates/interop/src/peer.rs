@@ -24,6 +24,7 @@ pub struct Start<'a> {
     v6: bool,
     lan: bool,
     magnet: bool,
+    exchange: bool,
     gossip: bool,
     keep: bool,
     up_limit: Option<u32>,
@@ -54,6 +55,7 @@ impl<'a> Start<'a> {
             v6: false,
             lan: false,
             magnet: false,
+            exchange: false,
             gossip: false,
             keep: false,
             up_limit: None,
@@ -103,6 +105,20 @@ impl<'a> Start<'a> {
     #[must_use]
     pub fn udp_tracker(mut self, tracker: &Tracker) -> Start<'a> {
         self.trackers.push(tracker.udp_announce());
+        self
+    }
+
+    /// Names a tracker by its address.
+    #[must_use]
+    pub(crate) fn tracker_at(mut self, url: &str) -> Start<'a> {
+        self.trackers.push(url.to_owned());
+        self
+    }
+
+    /// Lets libtorrent take part in peer exchange, as Toubkal always does.
+    #[must_use]
+    pub fn exchange(mut self) -> Start<'a> {
+        self.exchange = true;
         self
     }
 
@@ -217,6 +233,7 @@ impl<'a> Start<'a> {
             peers: if self.magnet { Vec::new() } else { self.peers },
             seed,
             lan: self.lan,
+            exchange: self.exchange,
             gossip: self.gossip,
             keep: self.keep,
             up_limit: self.up_limit,

@@ -38,6 +38,8 @@ pub(crate) struct Job {
     pub(crate) keep: bool,
     /// It looks for peers on the local network.
     pub(crate) lan: bool,
+    /// It takes part in peer exchange.
+    pub(crate) exchange: bool,
     /// It tells others of peers, and does nothing else.
     pub(crate) gossip: bool,
     /// Bytes a second that it may upload.
@@ -152,6 +154,9 @@ fn run_libtorrent(job: &Job) -> Command {
     command.args(job.peers.iter().map(ToString::to_string));
     if job.lan {
         command.env("LOCAL_DISCOVERY", "1");
+    }
+    if job.exchange {
+        command.env("PEER_EXCHANGE", "1");
     }
     if job.gossip {
         command.env("ONLY_EXCHANGE", "1");

@@ -2,7 +2,8 @@
 
 mod common;
 
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,6 +13,11 @@ use toubkal_session::{
     Add, AddError, Choose, Magnet, Metainfo, Notice, Options, Priority, Session, SessionEvent,
     State,
 };
+use toubkal_wire::bencode::{Node, encode};
+use toubkal_wire::extension::Numbers;
+use toubkal_wire::handshake::{Greeting, Reserved};
+use toubkal_wire::message::{self, Message};
+use toubkal_wire::metadata::{self, Metadata};
 
 const LENGTHS: [usize; 5] = [700_001, 0, 3, 100_000, 16_384];
 const PIECE: usize = 65_536;
@@ -213,4 +219,68 @@ fn a_link_without_a_hash_of_version_1_is_refused_in_words() {
     let once = link("once", &[]);
     add(&once).unwrap();
     assert!(matches!(add(&once), Err(AddError::Duplicate)));
+}
+
+/// A session that knows a torrent with so much metadata, and has nothing of it.
+fn knowing(pieces: usize, dir: &Path) -> (Session, Magnet, Arc<[u8]>) {
+    let hashes = (0..pieces * 5).flat_map(|word| (word as u32).to_be_bytes());
+    let info = Node::from([
+        ("length", Node::from((pieces * 16_384) as i64)),
+        ("name", Node::from("large")),
+        ("piece length", Node::from(16_384)),
+        ("pieces", Node::from(hashes.collect::<Vec<u8>>())),
+    ]);
+    let torrent: Arc<[u8]> = encode(&Node::from([("info", info)])).into();
+    let metainfo = Arc::new(Metainfo::parse(&torrent).unwrap());
+    let (session, magnet) = (session(), Magnet::of(&metainfo));
+    session.add(metainfo, Add { torrent: Some(torrent.clone()), ..Add::to(dir) }).unwrap();
+    until(&session, "a look at the folder", |notice| matches!(notice, Notice::Checked { .. }));
+    (session, magnet, torrent)
+}
+
+#[test]
+fn metadata_of_four_megabytes_comes_from_one_peer() {
+    let dir = tempfile::tempdir().unwrap();
+    let (knows, magnet, torrent) = knowing(200_000, dir.path());
+    let session = session();
+    let found = session.fetch(&magnet, knows.listening_on().to_vec()).unwrap();
+    assert!(matches!(news(&session), SessionEvent::Resolved { .. }));
+    assert_eq!(found.file().unwrap(), torrent);
+}
+
+/// Twelve megabytes, which is more than may wait to be sent to anybody.
+#[test]
+fn who_asks_for_all_blocks_at_once_is_given_all_in_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let (knows, magnet, torrent) = knowing(600_000, dir.path());
+    let mut stream = TcpStream::connect(knows.listening_on()[0]).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let mut hello = Greeting { reserved: Reserved::OURS, info_hash: magnet.v1.unwrap() }
+        .encode(b"-XX0000-000000000000")
+        .to_vec();
+    let mut say = |number: u8, payload: &[u8]| {
+        message::encode(&Message::Extended(number, payload.into()), &mut hello);
+    };
+    say(0, b"d1:md11:ut_metadatai7eee");
+    let blocks = metadata::blocks(torrent.len() as u32 - 8);
+    for block in 0..blocks {
+        // So a session calls them, as every link says in its handshake.
+        say(Numbers::OURS.metadata.unwrap(), &Metadata::Request(block).encode());
+    }
+    stream.write_all(&hello).unwrap();
+    stream.read_exact(&mut [0; 68]).unwrap();
+    let mut given = Vec::new();
+    while given.len() < blocks as usize {
+        let mut length = [0; 4];
+        stream.read_exact(&mut length).unwrap();
+        let mut message = vec![0; u32::from_be_bytes(length) as usize];
+        stream.read_exact(&mut message).unwrap();
+        if let [20, 7, payload @ ..] = &message[..] {
+            let Some(Metadata::Data { block, .. }) = Metadata::decode(payload) else {
+                panic!("a block was refused")
+            };
+            given.push(block);
+        }
+    }
+    assert!(given.into_iter().eq(0..blocks));
 }

@@ -12,6 +12,7 @@ mod child;
 mod clients;
 mod figures;
 mod interrupt;
+mod magnets;
 mod many;
 mod meter;
 mod options;
@@ -40,7 +41,11 @@ pub fn bench() -> ExitCode {
         print!("{}", options::HELP);
         return ExitCode::SUCCESS;
     }
-    match Options::parse(&args).and_then(|options| measure(&options)) {
+    let outcome = match args.split_first() {
+        Some((first, rest)) if first == "magnets" => magnets::run(rest),
+        _ => Options::parse(&args).and_then(|options| measure(&options)),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("error: {message}");

@@ -9,14 +9,14 @@ use crossbeam_channel::Sender;
 use toubkal_core::base::Time;
 use toubkal_core::engine::{Command, LinkId, Seek, TorrentId};
 use toubkal_wire::magnet::Magnet;
-use toubkal_wire::message::Message;
-use toubkal_wire::metadata::{self, METADATA_BLOCK_BYTES, Metadata};
+use toubkal_wire::metadata;
 use toubkal_wire::metainfo::Metainfo;
 
 use super::Brain;
 use super::torrents::Held;
 use crate::net::Known;
 use crate::net::clerk::{Ask, Clerk, Found};
+use crate::net::hand::{Given, refusal};
 use crate::session::{Add, AddError, Place, SessionEvent};
 use crate::tracker;
 
@@ -270,12 +270,9 @@ impl Brain {
     pub(super) fn give_metadata(&mut self, give: Give) {
         match self.magnets.files.get_mut(&give.torrent) {
             Some(File::Here(file, span)) => {
-                let metadata = &file[span.clone()];
-                let begin = give.block as usize * METADATA_BLOCK_BYTES as usize;
-                let end = metadata.len().min(begin + METADATA_BLOCK_BYTES as usize);
-                let (total, bytes) = (metadata.len() as u32, &metadata[begin.min(end)..end]);
-                let data = Metadata::Data { block: give.block, total: Some(total), bytes };
-                self.hands.send(give.link, Message::Extended(give.number, data.encode().into()));
+                let Give { link, number, block, .. } = give;
+                let (file, span) = (Arc::clone(file), span.clone());
+                self.hands.give(link, Given { number, block, file, span });
             }
             Some(File::Coming(_, waiting)) if waiting.len() < WAITING_MAX => waiting.push(give),
             Some(File::Stored(_)) => self.load(give),
@@ -310,7 +307,6 @@ impl Brain {
     }
 
     fn give_nothing(&mut self, give: Give) {
-        let reject = Metadata::Reject(give.block).encode();
-        self.hands.send(give.link, Message::Extended(give.number, reject.into()));
+        self.hands.send(give.link, refusal(give.number, give.block));
     }
 }

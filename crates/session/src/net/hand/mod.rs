@@ -6,6 +6,7 @@
 
 mod conn;
 mod dial;
+mod given;
 mod input;
 mod links;
 mod listen;
@@ -28,6 +29,7 @@ use toubkal_wire::layout::Block;
 use super::hands::Load;
 use crate::store::Pool;
 use conn::{Conn, Stage};
+pub(crate) use given::{Given, refusal};
 use input::Means;
 pub(crate) use listen::listen;
 use output::Outcomes;

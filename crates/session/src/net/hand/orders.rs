@@ -11,6 +11,7 @@ use toubkal_wire::layout::Block;
 use toubkal_wire::message::Message;
 
 use super::conn::{Conn, Stage};
+use super::given::Given;
 use super::{AHEAD_BYTES, CONTROL_BYTES, DIAL_TIME, Hand, Read, dial};
 use crate::store::Buffer;
 
@@ -51,6 +52,13 @@ impl Hand {
             // The peer has not read for so long that it is as good as gone.
             return self.close(link, CloseReason::TimedOut);
         }
+        self.queue_write(link);
+    }
+
+    /// Gives a block of metadata, once the peer has taken what was given before.
+    pub(crate) fn give(&mut self, link: LinkId, given: Given) {
+        let Some(conn) = self.links.get_mut(link) else { return };
+        conn.output.give(given);
         self.queue_write(link);
     }
 

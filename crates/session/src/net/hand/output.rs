@@ -11,6 +11,7 @@ use toubkal_core::engine::{Served, StoreError, TorrentId};
 use toubkal_wire::layout::Block;
 use toubkal_wire::message::{self, Message, PIECE_HEAD_BYTES};
 
+use super::given::{Given, Queue};
 use crate::store::Buffer;
 
 /// Blocks that go out in one write.
@@ -27,6 +28,8 @@ pub(crate) struct Output {
     control: Vec<u8>,
     /// Bytes of `control` that were sent.
     control_sent: usize,
+    /// Metadata that becomes `control` when nothing else waits there.
+    given: Queue,
     /// A block of which some bytes were sent: nothing may come between.
     begun: Option<(Ready, usize)>,
     ready: VecDeque<Ready>,
@@ -54,6 +57,13 @@ impl Output {
     /// Adds a control message.
     pub(crate) fn say(&mut self, message: &Message) {
         message::encode(message, &mut self.control);
+    }
+
+    /// Adds a block of metadata.
+    pub(crate) fn give(&mut self, given: Given) {
+        if let Some(refusal) = self.given.push(given) {
+            self.say(&refusal);
+        }
     }
 
     /// Adds a handshake.
@@ -154,7 +164,10 @@ impl Output {
 
     /// Whether there are bytes to send now.
     pub(crate) fn has_bytes(&self) -> bool {
-        self.begun.is_some() || self.control_bytes() > 0 || !self.ready.is_empty()
+        self.begun.is_some()
+            || self.control_bytes() > 0
+            || !self.ready.is_empty()
+            || !self.given.is_empty()
     }
 
     /// Writes once; says how many bytes the system took, `None` when it takes none now.
@@ -163,6 +176,11 @@ impl Output {
         sink: &mut impl Write,
         outcomes: &mut Outcomes,
     ) -> io::Result<Option<usize>> {
+        if self.control_bytes() == 0 {
+            while let Some(message) = self.given.next(self.control_bytes()) {
+                self.say(&message);
+            }
+        }
         let mut slices = [IoSlice::new(&[]); 3 + 2 * GATHER_BLOCKS];
         let count = self.gather(&mut slices);
         if count == 0 {

@@ -28,7 +28,7 @@ use toubkal_wire::layout::Block;
 use toubkal_wire::message::Message;
 
 use super::clock::Clock;
-use super::hand::{Hand, POOL_BYTES, Payloads, Read, WAKE};
+use super::hand::{Given, Hand, POOL_BYTES, Payloads, Read, WAKE};
 use super::wake::Wake;
 use crate::store::{Buffer, Pool, ReadBlock, Store};
 pub(crate) use load::{Load, Loads};
@@ -297,6 +297,14 @@ impl Hands {
         match self {
             Self::One(hand) => hand.send(link, &message),
             Self::Many(many) => many.order(link, Order::Send(link, message)),
+        }
+    }
+
+    /// Gives a block of metadata.
+    pub(crate) fn give(&mut self, link: LinkId, given: Given) {
+        match self {
+            Self::One(hand) => hand.give(link, given),
+            Self::Many(many) => many.order(link, Order::Give(link, given)),
         }
     }
 

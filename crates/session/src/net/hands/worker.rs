@@ -16,7 +16,7 @@ use toubkal_wire::layout::Block;
 use toubkal_wire::message::Message;
 
 use super::super::clock::Clock;
-use super::super::hand::{Hand, Read};
+use super::super::hand::{Given, Hand, Read};
 use super::Mailbox;
 use crate::store::{Buffer, ReadBlock, Store, Task};
 
@@ -28,6 +28,7 @@ pub(crate) enum Order {
     StopListening,
     Dial(DialId, TorrentId, SocketAddr),
     Send(LinkId, Message),
+    Give(LinkId, Given),
     Serve(LinkId, TorrentId, Block),
     Unserve(LinkId, Block),
     Close(LinkId, CloseReason),
@@ -147,6 +148,7 @@ impl Worker {
             Order::StopListening => hand.stop_listening(),
             Order::Dial(dial, torrent, remote) => hand.dial(now, dial, torrent, remote),
             Order::Send(link, message) => hand.send(names.inside(link), &message),
+            Order::Give(link, given) => hand.give(names.inside(link), given),
             Order::Serve(link, torrent, block) => hand.serve(names.inside(link), torrent, block),
             Order::Unserve(link, block) => hand.unserve(names.inside(link), block),
             Order::Close(link, reason) => hand.close(names.inside(link), reason),
