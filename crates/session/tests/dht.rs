@@ -72,6 +72,17 @@ fn a_torrent_without_trackers_is_found_by_the_dht() {
 }
 
 #[test]
+fn the_nodes_that_a_torrent_names_are_enough_to_begin_with() {
+    let dir = tempfile::tempdir().unwrap();
+    let router = router();
+    let mut metainfo = Arc::unwrap_or_clone(torrent(dir.path(), false));
+    metainfo.nodes = vec![("127.0.0.1".to_owned(), router.listening_on()[0].port())];
+    let one = session(None, None);
+    one.add(Arc::new(metainfo), Add::to(dir.path())).unwrap();
+    knows_somebody(&one);
+}
+
+#[test]
 fn peers_tell_each_other_of_their_nodes() {
     let dir = tempfile::tempdir().unwrap();
     let metainfo = torrent(dir.path(), false);

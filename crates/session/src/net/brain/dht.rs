@@ -104,6 +104,11 @@ impl Node {
         !ours.is_empty() && ours.iter().all(|addr| addr.ip().is_loopback())
     }
 
+    /// Whether others may ask us.
+    fn serves(&self) -> bool {
+        !self.setup.listening_on.is_empty()
+    }
+
     fn knows_nobody(&self) -> bool {
         let homes = self.machine.as_ref().map(Dht::status).unwrap_or_default().homes;
         homes.iter().all(|home| home.nodes == 0)
@@ -177,6 +182,10 @@ impl Brain {
 
     /// Nodes that a torrent names.
     pub(super) fn know_nodes(&mut self, now: Time, mut nodes: Vec<(String, u16)>) {
+        if nodes.is_empty() {
+            return;
+        }
+        self.start_dht(now);
         if self.node.as_ref().is_some_and(Node::knows_nobody) {
             nodes.truncate(NAMES_MAX);
             self.look_up_nodes(now, nodes);
@@ -190,7 +199,8 @@ impl Brain {
 
     /// What the handshakes of a torrent say, now that there is a node.
     pub(super) fn greet(&self, torrent: TorrentId, mut terms: Arc<Terms>) -> Arc<Terms> {
-        if self.node.is_some() && self.torrents.public_hash(torrent).is_some() {
+        let serves = self.node.as_ref().is_some_and(Node::serves);
+        if serves && self.torrents.public_hash(torrent).is_some() {
             let terms = Arc::make_mut(&mut terms);
             terms.reserved = terms.reserved.with_dht();
         }
@@ -204,7 +214,9 @@ impl Brain {
             return;
         }
         match fact {
-            engine::Event::Link(link, LinkEvent::Handshaken { reserved, .. }) if reserved.dht() => {
+            engine::Event::Link(link, LinkEvent::Handshaken { reserved, .. })
+                if reserved.dht() && node.serves() =>
+            {
                 node.met.push(*link);
             }
             engine::Event::Link(link, LinkEvent::Message(Message::Port(port))) => {
@@ -221,7 +233,7 @@ impl Brain {
 
     /// Tells new peers of our node. The engine has greeted them before.
     fn introduce_node(&mut self) {
-        let Some(node) = &mut self.node else { return };
+        let Some(node) = self.node.as_mut().filter(|node| !node.met.is_empty()) else { return };
         for link in std::mem::take(&mut node.met) {
             let Some((torrent, remote)) = self.engine.joined(link) else { continue };
             let port = self.udp.port(remote.is_ipv6());
@@ -275,7 +287,7 @@ impl Brain {
         let config = Config {
             homes: node.families(),
             // BEP 43: who is reached by nobody, or is soon gone, is of no use to others.
-            read_only: node.setup.listening_on.is_empty(),
+            read_only: !node.serves(),
             ..Config::default()
         };
         if !config.read_only {
