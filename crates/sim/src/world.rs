@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use toubkal_core::base::{Bitset, Outbox, Time};
+use toubkal_core::base::{Outbox, Time};
 use toubkal_core::engine::log::Writer;
 use toubkal_core::engine::{
     Action, AddTorrent, Command, DialError, Event, Notice, PeerSource, Priority, Rates, Status,
@@ -157,8 +157,8 @@ impl World {
         let mut copies = vec![0; self.layout.pieces() as usize];
         for &host in hosts {
             let host = &self.hosts[host];
-            let have = host.torrent.and_then(|torrent| host.engine.have(torrent));
-            have.into_iter().flat_map(Bitset::iter).for_each(|piece| copies[piece as usize] += 1);
+            let have = host.have();
+            have.iter().flat_map(|have| have.iter()).for_each(|piece| copies[piece as usize] += 1);
         }
         copies
     }
@@ -283,20 +283,7 @@ impl World {
             return;
         }
         self.log(host, "join", String::new);
-        let mut priorities = self.hosts[host].setup.priorities.clone();
-        priorities.resize(self.layout.files().len(), Priority::Normal);
-        let add = AddTorrent {
-            ticket: 1,
-            info_hash: INFO_HASH,
-            layout: self.layout.clone(),
-            private: false,
-            priorities,
-            policy: self.hosts[host].setup.policy,
-            adopt: false,
-            rates: Rates::default(),
-            paused: false,
-            memory: self.hosts[host].disk.recall(),
-        };
+        let add = self.template(host);
         self.tell(host, Command::Add(add).into());
         if self.tracker.is_some() {
             return;
@@ -311,6 +298,25 @@ impl World {
             peers.truncate(machine.setup.known);
         }
         self.after(Duration::from_millis(50), Delivery::Hear { host, peers: peers.into() });
+    }
+
+    /// The torrent, as a host adds it, or loads it again.
+    pub(crate) fn template(&self, host: usize) -> AddTorrent {
+        let mut priorities = self.hosts[host].setup.priorities.clone();
+        priorities.resize(self.layout.files().len(), Priority::Normal);
+        AddTorrent {
+            ticket: 1,
+            info_hash: INFO_HASH,
+            layout: self.layout.clone(),
+            private: false,
+            priorities,
+            policy: self.hosts[host].setup.policy,
+            adopt: false,
+            rates: Rates::default(),
+            paused: false,
+            rests: self.hosts[host].setup.rests,
+            memory: self.hosts[host].disk.recall(),
+        }
     }
 
     pub(crate) fn leave(&mut self, host: usize) {

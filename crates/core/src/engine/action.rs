@@ -153,6 +153,11 @@ pub enum Action {
         /// Whose.
         torrent: TorrentId,
     },
+    /// Look up what belongs to a dormant torrent. Answered by [`super::Event::Loaded`].
+    Load {
+        /// Whose.
+        torrent: TorrentId,
+    },
     /// Something that the program or the trackers want to know.
     Notify(Notice),
 }
@@ -245,6 +250,12 @@ pub enum Notice {
         torrent: TorrentId,
         /// Whose address.
         remote: SocketAddr,
+    },
+    /// Nobody has wanted anything of a whole torrent for a while: it is dormant, released, and
+    /// recorded at rest. Handshakes for it stay welcome.
+    Dormant {
+        /// Which.
+        torrent: TorrentId,
     },
     /// Everything is closed after `Command::Shutdown`.
     Ended,

@@ -33,6 +33,7 @@ fn add(memory: Option<Memory>) -> Command {
         priorities: vec![Priority::Skip, Priority::Low, Priority::Normal, Priority::High],
         policy: Policy::default(),
         paused: true,
+        rests: true,
         adopt: true,
         rates: Rates { down: None, up: Some(0) },
         memory,
@@ -54,6 +55,13 @@ fn commands() -> Vec<Command> {
         Command::Limit { torrent: Some(torrent), rates: Rates { down: Some(1), up: None } },
         Command::Prioritise(torrent, vec![Priority::High]),
         Command::Sequential(torrent, true),
+        Command::Rest(Resting {
+            ticket: 1,
+            info_hash: [3; 20],
+            pieces: 9,
+            bytes: u64::MAX,
+            totals,
+        }),
         Command::Shutdown,
     ]
 }
@@ -154,6 +162,9 @@ fn events() -> Vec<Event> {
     let mut events: Vec<Event> = commands().into_iter().map(Event::from).collect();
     events.extend(link_events().into_iter().map(|event| Event::Link(LinkId::new(9, 1), event)));
     events.extend(results().into_iter().map(|result| Event::Job(JobId(1 << 40), result)));
+    let Command::Add(it) = add(None) else { unreachable!("it adds") };
+    events.push(Event::Loaded(TorrentId::new(1, 2), Ok(it.into())));
+    events.push(Event::Loaded(TorrentId::new(1, 2), Err(errors()[0])));
     let errors =
         [DialError::Refused, DialError::Unreachable, DialError::TimedOut, DialError::Local];
     events.extend(errors.map(|error| Event::DialFailed(DialId(0), error)));
@@ -264,7 +275,8 @@ fn a_damaged_log_is_an_error_or_another_log_and_never_a_panic() {
     assert!(damaged > bytes.len(), "most of it is noticed: {damaged}");
     assert_eq!(Log::open(b"").unwrap_err(), LogError::NotLog);
     assert_eq!(Log::open(b"TKEVENTS").unwrap_err(), LogError::Head);
-    assert_eq!(Log::open(b"TKEVENTS\x02").unwrap_err(), LogError::Version(2));
+    assert_eq!(Log::open(b"TKEVENTS\x03").unwrap_err(), LogError::Version(3));
+    assert_eq!(Log::open(b"TKEVENTS\x00").unwrap_err(), LogError::Version(0));
     assert_eq!(Log::open(b"TKEVENTS\x01").unwrap_err().to_string(), LogError::Head.to_string());
 }
 

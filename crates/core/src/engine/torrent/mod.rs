@@ -51,6 +51,12 @@ pub(super) struct Torrent {
     layout: Arc<Layout>,
     policy: Policy,
     adopt: bool,
+    /// It can be loaded again, so it may become dormant.
+    rests: bool,
+    /// Handshakes for it are welcome.
+    admitted: bool,
+    /// Somebody wanted something of it then.
+    idle_since: Time,
     phase: Phase,
     next: Next,
     /// A stopped torrent starts by itself then.
@@ -127,10 +133,21 @@ enum Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
     Rest,
+    /// Become dormant.
+    Doze,
     Start,
     /// Start, and believe nothing.
     Check,
     Remove,
+}
+
+/// Whether peers may join a torrent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Readiness {
+    Now,
+    /// They are welcome, and have to wait.
+    Soon,
+    Never,
 }
 
 impl Torrent {
@@ -146,6 +163,9 @@ impl Torrent {
             info_hash: add.info_hash,
             policy: add.policy,
             adopt: add.adopt,
+            rests: add.rests,
+            admitted: false,
+            idle_since: now,
             phase: Phase::Stopped(None),
             next: Next::Rest,
             retry_at: None,
@@ -275,14 +295,16 @@ impl Torrent {
     }
 
     fn wind_down(&mut self, cx: &mut Cx<'_>, error: Option<StoreError>) {
+        if core::mem::take(&mut self.admitted) {
+            cx.push(Action::Retire { torrent: self.id });
+        }
         match self.phase {
             Phase::Stopping { .. } => return,
             Phase::Stopped(_) => {
                 self.phase = Phase::Stopped(error);
                 return;
             }
-            Phase::Active => cx.push(Action::Retire { torrent: self.id }),
-            Phase::Opening | Phase::Checking(_) => {}
+            Phase::Opening | Phase::Checking(_) | Phase::Active => {}
         }
         for &link in self.peers.keys() {
             cx.close(link, CloseReason::Stopped);
@@ -315,7 +337,8 @@ impl Torrent {
         self.phase = Phase::Stopped(error);
         match self.next {
             Next::Rest | Next::Remove => {}
-            Next::Start => self.start(cx),
+            Next::Doze if self.is_at_rest() => cx.shared.dozing.push(self.id),
+            Next::Doze | Next::Start => self.start(cx),
             Next::Check => {
                 self.memory = None;
                 self.start(cx);
@@ -327,8 +350,11 @@ impl Torrent {
     fn activate(&mut self, cx: &mut Cx<'_>) {
         self.phase = Phase::Active;
         cx.notify(Notice::Checked { torrent: self.id });
-        let terms = Terms { info_hash: self.info_hash, peer_id: cx.shared.config.peer_id };
-        cx.push(Action::Admit { torrent: self.id, terms: Arc::new(terms) });
+        self.idle_since = cx.now;
+        if !core::mem::replace(&mut self.admitted, true) {
+            let terms = Terms { info_hash: self.info_hash, peer_id: cx.shared.config.peer_id };
+            cx.push(Action::Admit { torrent: self.id, terms: Arc::new(terms) });
+        }
         self.choke_at = cx.now.after(CHOKE_TIME);
         if self.missing == 0 {
             cx.notify(Notice::Verified { torrent: self.id });
@@ -365,6 +391,7 @@ impl Torrent {
         self.pass_turns(cx);
         self.dial_more(cx);
         self.wake = true;
+        self.doze(cx);
     }
 
     /// What was put off to the end of a call: peers that may ask again now.
@@ -471,6 +498,10 @@ impl Torrent {
     fn job(&mut self, cx: &mut Cx<'_>, task: Task) -> JobId {
         self.jobs += 1;
         cx.job(self.id, task)
+    }
+
+    fn is_all_wanted(&self) -> bool {
+        self.files.wanted().iter().all(|&wanted| wanted)
     }
 
     fn is_wanted(&self, piece: u32) -> bool {

@@ -72,6 +72,8 @@ impl Brain {
                 self.store.submit(Task::Release { torrent });
                 self.forget_if_gone(torrent);
             }
+            // Only what rests is loaded, and nothing is added so.
+            Action::Load { .. } => {}
             Action::Notify(notice) => self.notify(now, notice),
         }
     }

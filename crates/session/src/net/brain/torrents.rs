@@ -109,6 +109,7 @@ impl Brain {
             adopt: add.adopt,
             rates: add.rates,
             paused: add.paused,
+            rests: false,
             memory,
         };
         self.command(now, Command::Add(torrent));
