@@ -6,6 +6,7 @@
 
 mod restore;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +19,7 @@ use toubkal_core::engine::{
 pub use toubkal_wire::metainfo::Metainfo;
 
 use crate::net::{Control, Known, Order, Orders, Question};
+use crate::state::{Key, State as Database};
 
 /// What is set once, when a session starts.
 #[derive(Clone, Debug)]
@@ -193,6 +195,9 @@ pub enum RestoreError {
     State(StoreErrorKind),
 }
 
+/// Torrents at rest that are taken in with one order.
+const RESTED_AT_ONCE: usize = 4096;
+
 /// The folder, in a download folder, of what is remembered of the downloads.
 pub(crate) const RESERVED: &str = ".toubkal";
 
@@ -269,6 +274,7 @@ pub enum TrackerState {
 #[derive(Clone, Debug)]
 pub struct Session {
     control: Arc<Control>,
+    torrents: Arc<Mutex<BTreeMap<TorrentId, Torrent>>>,
 }
 
 impl Session {
@@ -278,7 +284,8 @@ impl Session {
     /// When an address to listen on is not to be had, or threads are not.
     #[expect(clippy::needless_pass_by_value, reason = "options are made for one session")]
     pub fn start(options: Options) -> Result<Self, StartError> {
-        Ok(Self { control: Arc::new(Control::start(&options)?) })
+        let control = Arc::new(Control::start(&options)?);
+        Ok(Self { control, torrents: Arc::default() })
     }
 
     /// Where peers reach us, with the real ports.
@@ -308,7 +315,31 @@ impl Session {
         let (add, known) = (Box::new(add), known.map(Box::new));
         self.control.order(Order::Add { metainfo: Arc::clone(&metainfo), add, known, reply });
         let id = answer.recv().unwrap_or(Err(AddError::Ended))?;
-        Ok(Torrent { torrent: Arc::new(Handle::new(id, metainfo, self.control.orders())) })
+        Ok(self.handle(id, Kept::Here(metainfo)))
+    }
+
+    /// The handle of a torrent that was just taken in.
+    fn handle(&self, id: TorrentId, kept: Kept) -> Torrent {
+        let torrent = Torrent { torrent: Arc::new(Handle::new(id, kept, self.control.orders())) };
+        let mut torrents = self.torrents.lock().unwrap_or_else(PoisonError::into_inner);
+        torrents.insert(id, torrent.clone());
+        torrent
+    }
+
+    /// All torrents, and how they stand at one moment.
+    #[must_use]
+    pub fn torrents(&self) -> Vec<(Torrent, Status)> {
+        // Who is added meanwhile comes into the list afterwards.
+        let mut torrents = self.torrents.lock().unwrap_or_else(PoisonError::into_inner);
+        let (reply, answer) = crossbeam_channel::bounded(1);
+        self.control.order(Order::All(reply));
+        let all = answer.recv().unwrap_or_default();
+        let known = |(id, status)| Some((torrents.get(&id)?.clone(), status));
+        let there: Vec<(Torrent, Status)> = all.into_iter().filter_map(known).collect();
+        // Without those that were removed.
+        *torrents = there.iter().map(|(torrent, _)| (torrent.id(), torrent.clone())).collect();
+        drop(torrents);
+        there
     }
 
     /// Brings back all torrents of the database that were not removed, with their folders,
@@ -377,10 +408,17 @@ impl Torrent {
         self.torrent.id
     }
 
-    /// What it was added with.
+    /// What it was added with. Of a torrent that was brought back at rest it is read from the
+    /// database, each time: `None` when it is not there any more, or cannot be read.
     #[must_use]
-    pub fn metainfo(&self) -> &Arc<Metainfo> {
-        &self.torrent.metainfo
+    pub fn metainfo(&self) -> Option<Arc<Metainfo>> {
+        match &self.torrent.kept {
+            Kept::Here(metainfo) => Some(Arc::clone(metainfo)),
+            Kept::There(state, key) => {
+                let bytes = state.row(key).ok()??.metainfo?;
+                Metainfo::parse(&bytes).ok().map(Arc::new)
+            }
+        }
     }
 
     /// How it stands; as it stood last when it was removed or the session has ended.
@@ -388,11 +426,12 @@ impl Torrent {
     pub fn status(&self) -> Status {
         let status = self.ask(Question::Status).flatten();
         let mut last = self.torrent.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = last.get_or_insert_with(|| Box::new(UNKNOWN));
         match status {
-            Some(status) => *last = status,
+            Some(status) => **last = status,
             None => last.state = State::Stopped(None),
         }
-        *last
+        **last
     }
 
     /// Its trackers, in the order of the tiers.
@@ -464,14 +503,23 @@ impl Torrent {
 #[derive(Debug)]
 struct Handle {
     id: TorrentId,
-    metainfo: Arc<Metainfo>,
+    kept: Kept,
     orders: Orders,
-    last: Mutex<Status>,
+    /// How it stood when somebody asked.
+    last: Mutex<Option<Box<Status>>>,
+}
+
+/// Where its metainfo is.
+#[derive(Debug)]
+enum Kept {
+    Here(Arc<Metainfo>),
+    /// In the database.
+    There(Arc<Database>, Arc<Key>),
 }
 
 impl Handle {
-    fn new(id: TorrentId, metainfo: Arc<Metainfo>, orders: Orders) -> Self {
-        Self { id, metainfo, orders, last: Mutex::new(UNKNOWN) }
+    fn new(id: TorrentId, kept: Kept, orders: Orders) -> Self {
+        Self { id, kept, orders, last: Mutex::new(None) }
     }
 }
 

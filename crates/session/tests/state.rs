@@ -82,7 +82,8 @@ fn a_session_brings_back_its_torrents_and_believes_what_it_remembers() {
 
     let session = remembering(&state);
     let back = session.restore().unwrap();
-    let names: Vec<&str> = back.iter().map(|torrent| &*torrent.metainfo().name).collect();
+    let names: Vec<String> =
+        back.iter().map(|torrent| torrent.metainfo().unwrap().name.to_string()).collect();
     assert_eq!(names, ["whole", "part", "paused"]);
     let status = wait(&back[0], "the whole one", |status| status.state == State::Seeding);
     assert_eq!(known(&status), (status.pieces, 0), "not one byte was read");
@@ -104,7 +105,8 @@ fn a_session_brings_back_its_torrents_and_believes_what_it_remembers() {
 
     let session = remembering(&state);
     let back = session.restore().unwrap();
-    let names: Vec<&str> = back.iter().map(|torrent| &*torrent.metainfo().name).collect();
+    let names: Vec<String> =
+        back.iter().map(|torrent| torrent.metainfo().unwrap().name.to_string()).collect();
     assert_eq!(names, ["whole", "paused"], "what was removed stays away");
     wait(&back[1], "the one that is paused no more", |status| status.state == State::Seeding);
     // Three were downloaded in all, one of them in part.

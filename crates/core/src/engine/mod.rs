@@ -7,7 +7,6 @@
 //!   `torrent/giving.rs` serves.
 //! - `roster.rs` whom to connect to; `torrent/meeting.rs` meets and parts.
 //! - `blame.rs` who lied; `torrent/files.rs` verifies, and decides what is written and believed.
-//!
 //! - `waking.rs` what becomes of torrents that nobody wants anything of; `lobby.rs` who waits.
 //!
 //! Only this file, `waking.rs` and the folder `torrent` push actions; all others are leaves.

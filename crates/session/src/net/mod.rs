@@ -21,8 +21,10 @@ use toubkal_core::base::{Bitset, Rng};
 use toubkal_core::engine::{Command, Config, Memory, PeerStatus, Status, TorrentId, Totals};
 
 use crate::session::{Add, AddError, Metainfo, Options, SessionEvent, StartError, TrackerStatus};
-use crate::state::{Key, Refusal, Row, State};
+pub(crate) use crate::state::Rest;
+use crate::state::{Key, Refusal, Row, State, Whole};
 use crate::store::{Left, Store};
+pub(crate) use brain::bytes;
 use brain::{Brain, Identity, Mind};
 use hand::{Hand, WAKE};
 pub(crate) use news::News;
@@ -45,6 +47,10 @@ pub(crate) enum Order {
         known: Option<Box<Known>>,
         reply: Sender<Result<TorrentId, AddError>>,
     },
+    /// Take in torrents that rest; says which are here now.
+    Rest(Vec<Rest>, Sender<Vec<Option<TorrentId>>>),
+    /// How all torrents stand.
+    All(Sender<Vec<(TorrentId, Status)>>),
     /// For the engine.
     Command(Command),
     /// Peers that the user named.
@@ -64,6 +70,7 @@ pub(crate) struct Known {
     pub(crate) left: Option<Left>,
     /// What the database has counted.
     pub(crate) counted: Totals,
+    pub(crate) whole: Whole,
     /// The row is there as it is here.
     pub(crate) stored: bool,
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{Add, AddError, Metainfo, RestoreError, Session, SessionEvent, Torrent};
-use crate::net::{Control, Known};
-use crate::state::{Key, Row, State};
+use super::{Kept, RESTED_AT_ONCE};
+use crate::net::{Control, Known, Order, bytes};
+use crate::state::{Key, Row, State, Whole};
 
 /// What the database knows of a torrent that is to be added, and is to know from then on.
 pub(super) fn know(state: Option<&Arc<State>>, metainfo: &Metainfo, add: &Add) -> Option<Known> {
@@ -39,16 +40,19 @@ pub(super) fn know(state: Option<&Arc<State>>, metainfo: &Metainfo, add: &Add) -
         }
         None => (None, None),
     };
-    Some(Known { key, row, memory, left, counted, stored: false })
+    let trackers = add.trackers.clone().unwrap_or_else(|| metainfo.trackers.clone());
+    let bytes = metainfo.layout().map_or(0, |layout| bytes(&layout));
+    let whole = Whole { bytes, trackers };
+    Some(Known { key, row, memory, left, counted, whole, stored: false })
 }
 
 /// Brings back all torrents.
 pub(super) fn all(session: &Session, control: &Control) -> Result<Vec<Torrent>, RestoreError> {
     let state = control.state().ok_or(RestoreError::NoState)?;
-    let mut torrents = Vec::new();
-    for key in state.all().map_err(RestoreError::State)? {
+    let mut torrents = at_rest(session, control, state)?;
+    for (number, key) in state.all().map_err(RestoreError::State)? {
         match one(session, state, &key) {
-            Ok(torrent) => torrents.push(torrent),
+            Ok(torrent) => torrents.push((number, torrent)),
             Err(None) => {}
             Err(Some(why)) => {
                 let hash: String = key.hash().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -57,6 +61,27 @@ pub(super) fn all(session: &Session, control: &Control) -> Result<Vec<Torrent>, 
                     format!("the torrent {hash} in {} is not restored: {why}", dir.display());
                 control.news().push(SessionEvent::State { message });
             }
+        }
+    }
+    torrents.sort_by_key(|(number, _)| *number);
+    Ok(torrents.into_iter().map(|(_, torrent)| torrent).collect())
+}
+
+/// Takes in those that are at rest: nothing of them is looked at.
+fn at_rest(
+    session: &Session,
+    control: &Control,
+    state: &Arc<State>,
+) -> Result<Vec<(i64, Torrent)>, RestoreError> {
+    let resting = state.resting().map_err(RestoreError::State)?;
+    let mut torrents = Vec::with_capacity(resting.len());
+    for some in resting.chunks(RESTED_AT_ONCE) {
+        let (reply, answer) = crossbeam_channel::bounded(1);
+        control.order(Order::Rest(some.to_vec(), reply));
+        let ids = answer.recv().unwrap_or_default();
+        for (rest, id) in some.iter().zip(ids) {
+            let kept = Kept::There(Arc::clone(state), Arc::clone(&rest.key));
+            torrents.extend(id.map(|id| (rest.number, session.handle(id, kept))));
         }
     }
     Ok(torrents)

@@ -48,7 +48,7 @@ pub(crate) struct Job {
 impl Job {
     /// Begins to follow a torrent of which so many bytes are selected.
     pub(crate) fn new(torrent: Torrent, dir: PathBuf, selected: u64) -> Self {
-        let metainfo = Arc::clone(torrent.metainfo());
+        let metainfo = torrent.metainfo().expect("it was added with it");
         let hash = metainfo.info_hash_v1.map(|hash| text::hex(&hash)).unwrap_or_default();
         Self {
             status: torrent.status(),

@@ -5,6 +5,7 @@
 //! waits long; everything that waits between rounds is bounded by the credits of the engine.
 
 mod mind;
+mod resting;
 mod routes;
 mod torrents;
 mod trackers;
@@ -26,6 +27,8 @@ use crate::state::State;
 use crate::store::{ReadBlock, Reply, Store};
 use crate::tracker::TrackerReply;
 pub(crate) use mind::Mind;
+use resting::Found;
+pub(crate) use resting::bytes;
 use torrents::Torrents;
 pub(crate) use trackers::Identity;
 use trackers::Trackers;
@@ -66,6 +69,9 @@ pub(crate) struct Brain {
     state: Option<Arc<State>>,
     trackers: Trackers,
     tracker_replies: Receiver<TrackerReply>,
+    /// What was looked up in the database.
+    found: Receiver<Found>,
+    tell_found: Inlet<Found>,
     outbox: Outbox<Action>,
     ending: Ending,
 }
@@ -90,6 +96,9 @@ impl Brain {
             parts;
         // Bounded by the client, which has only so many questions under way.
         let (tell, tracker_replies) = unbounded();
+        // Bounded by the torrents: each is looked up once at a time.
+        let (teller, found) = unbounded();
+        let tell_found = Inlet::new(teller, Arc::clone(&wake));
         let trackers = Trackers::new(identity, Inlet::new(tell, Arc::clone(&wake)));
         Self {
             clock: Clock::start(),
@@ -105,6 +114,8 @@ impl Brain {
             state,
             trackers,
             tracker_replies,
+            found,
+            tell_found,
             outbox: Outbox::new(),
             ending: Ending::No,
         }
@@ -130,6 +141,7 @@ impl Brain {
         self.take_orders(now);
         self.take_replies(now);
         self.take_tracker_replies(now);
+        self.take_found(now);
         self.hand.work(now);
         self.tell_engine(now);
         self.engine.advance(now, &mut self.outbox);
@@ -177,7 +189,8 @@ impl Brain {
     }
 
     fn has_mail(&self) -> bool {
-        !self.orders.is_empty() || !self.replies.is_empty() || !self.tracker_replies.is_empty()
+        let told = !self.replies.is_empty() || !self.tracker_replies.is_empty();
+        told || !self.orders.is_empty() || !self.found.is_empty()
     }
 
     fn take_orders(&mut self, now: Time) {
@@ -251,6 +264,10 @@ impl Brain {
             self.command(now, Command::Shutdown);
             self.stop_announcing(now);
         }
+    }
+
+    fn is_ending(&self) -> bool {
+        self.ending != Ending::No
     }
 
     fn is_over(&self) -> bool {

@@ -72,8 +72,7 @@ impl Brain {
                 self.store.submit(Task::Release { torrent });
                 self.forget_if_gone(torrent);
             }
-            // Only what rests is loaded, and nothing is added so.
-            Action::Load { .. } => {}
+            Action::Load { torrent } => self.load(now, torrent),
             Action::Notify(notice) => self.notify(now, notice),
         }
     }
@@ -85,6 +84,7 @@ impl Brain {
             Notice::Completed { torrent, at_once: false } => {
                 self.tell_announcer(now, *torrent, tracker::Event::Completed);
             }
+            Notice::Dormant { torrent } => self.rested(now, *torrent),
             Notice::Ended => {
                 if let Ending::Closing { until } = self.ending {
                     self.ending = Ending::Telling { until };
@@ -92,6 +92,9 @@ impl Brain {
             }
             _ => {}
         }
-        self.news.push(SessionEvent::Notice(notice));
+        // Of those that were brought back at rest the caller knows.
+        if self.torrents.rested.is_none() {
+            self.news.push(SessionEvent::Notice(notice));
+        }
     }
 }

@@ -5,32 +5,43 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
-use toubkal_core::base::Time;
-use toubkal_core::engine::{AddTorrent, Command, Event, PeerSource, Policy, Priority, TorrentId};
+use toubkal_core::base::{Bitset, Time};
+use toubkal_core::engine::{AddTorrent, Command, Event, PeerSource, Priority, TorrentId};
 
 use super::Brain;
+use super::resting::policy;
 use crate::net::{Known, Order, Question};
 use crate::session::{Add, AddError, Metainfo, RESERVED};
-use crate::state::{Change, Key, State};
+use crate::state::{Change, Key, Row, State};
 use crate::store::TorrentFiles;
 
 /// What the session knows of its torrents beside the engine.
 #[derive(Debug, Default)]
 pub(super) struct Torrents {
-    held: HashMap<TorrentId, Held>,
+    pub(super) held: HashMap<TorrentId, Held>,
     /// The info-hashes of all of them, and of those that are pending.
-    hashes: HashSet<[u8; 20]>,
+    pub(super) hashes: HashSet<[u8; 20]>,
     /// Given to the engine, and not named yet.
     pending: HashMap<u64, Pending>,
     ticket: u64,
+    /// The one at rest that the engine has just named.
+    pub(super) rested: Option<TorrentId>,
+}
+
+impl Torrents {
+    pub(super) fn next_ticket(&mut self) -> u64 {
+        self.ticket += 1;
+        self.ticket
+    }
 }
 
 #[derive(Debug)]
-struct Held {
-    info_hash: [u8; 20],
-    files: usize,
+pub(super) struct Held {
+    pub(super) info_hash: [u8; 20],
+    /// How many it has; `None` while it is dormant.
+    pub(super) files: Option<usize>,
     /// Its name in the database.
-    key: Option<Arc<Key>>,
+    pub(super) key: Option<Arc<Key>>,
 }
 
 #[derive(Debug)]
@@ -50,6 +61,14 @@ impl Brain {
                 if let Err(error) = self.add(now, &metainfo, *add, known, reply.clone()) {
                     let _ = reply.send(Err(error));
                 }
+            }
+            Order::Rest(rests, reply) => drop(reply.send(self.rest(now, &rests))),
+            Order::All(reply) => {
+                let all = self.torrents.held.keys();
+                let status = |&id: &TorrentId| Some((id, self.engine.status(id)?));
+                let mut all: Vec<_> = all.filter_map(status).collect();
+                all.sort_unstable_by_key(|(id, _)| *id);
+                drop(reply.send(all));
             }
             Order::Command(Command::Remove(torrent)) => {
                 if let Some((state, key)) = self.remembered(torrent) {
@@ -91,11 +110,11 @@ impl Brain {
         if priorities.len() != count {
             return Err(AddError::Priorities { given: priorities.len(), files: count });
         }
-        self.torrents.ticket += 1;
-        let ticket = self.torrents.ticket;
+        let ticket = self.torrents.next_ticket();
         let tiers = add.trackers.unwrap_or_else(|| metainfo.trackers.clone());
         let (files, peers) = (Arc::new(files), add.peers);
         let memory = known.as_mut().and_then(|known| known.memory.take());
+        let rests = known.as_ref().is_some_and(|known| known.row.metainfo.is_some());
         let pending = Pending { info_hash, files, tiers, peers, known, reply };
         self.torrents.pending.insert(ticket, pending);
         self.torrents.hashes.insert(info_hash);
@@ -105,11 +124,11 @@ impl Brain {
             layout,
             private: metainfo.private,
             priorities,
-            policy: if add.sequential { Policy::Sequential } else { Policy::RarestFirst },
+            policy: policy(add.sequential),
             adopt: add.adopt,
             rates: add.rates,
             paused: add.paused,
-            rests: false,
+            rests,
             memory,
         };
         self.command(now, Command::Add(torrent));
@@ -118,16 +137,19 @@ impl Brain {
 
     /// The engine has named a torrent.
     pub(super) fn added(&mut self, now: Time, ticket: u64, torrent: TorrentId) {
-        let Some(pending) = self.torrents.pending.remove(&ticket) else { return };
+        let Some(pending) = self.torrents.pending.remove(&ticket) else {
+            self.torrents.rested = Some(torrent);
+            return;
+        };
         let Pending { info_hash, files, tiers, peers, known, reply } = pending;
         let (mut key, mut left, mut ledger) = (None, None, None);
         if let (Some(state), Some(known)) = (&self.state, known) {
             // Before its first record.
-            state.keep(&known.key, known.row, known.counted, known.stored);
+            state.keep(&known.key, known.row, known.counted, known.whole, known.stored);
             ledger = Some(state.ledger(&known.key));
             (key, left) = (Some(known.key), known.left);
         }
-        let count = files.layout().files().len();
+        let count = Some(files.layout().files().len());
         self.torrents.held.insert(torrent, Held { info_hash, files: count, key });
         self.store.add(torrent, files, left, ledger);
         self.trackers.add(torrent, info_hash, &tiers);
@@ -159,11 +181,17 @@ impl Brain {
             }
             Command::Prioritise(torrent, ref priorities) => {
                 let held = self.torrents.held.get(&torrent);
-                if held.is_none_or(|held| held.files != priorities.len()) {
+                let Some(held) = held else { return };
+                if held.files.is_some_and(|files| files != priorities.len()) {
                     return;
                 }
-                let priorities = priorities.clone();
-                (torrent, Box::new(move |row| row.priorities = Some(priorities)))
+                let (known, priorities) = (held.files.is_some(), priorities.clone());
+                let change = move |row: &mut Row| {
+                    if known || row.files() == Some(priorities.len()) {
+                        row.priorities = Some(priorities);
+                    }
+                };
+                (torrent, Box::new(change))
             }
             _ => return,
         };
@@ -173,7 +201,7 @@ impl Brain {
     }
 
     /// The database, and the name of a torrent in it.
-    fn remembered(&self, torrent: TorrentId) -> Option<(&State, &Arc<Key>)> {
+    pub(super) fn remembered(&self, torrent: TorrentId) -> Option<(&State, &Arc<Key>)> {
         let key = self.torrents.held.get(&torrent)?.key.as_ref()?;
         Some((self.state.as_deref()?, key))
     }
@@ -192,7 +220,13 @@ impl Brain {
                 drop(reply.send(self.trackers.status(torrent, now)));
             }
             Question::Peers(reply) => drop(reply.send(self.engine.peers(torrent))),
-            Question::Have(reply) => drop(reply.send(self.engine.have(torrent).cloned())),
+            Question::Have(reply) => {
+                let dormant = || {
+                    let status = self.engine.status(torrent)?;
+                    Some(Bitset::full(status.pieces))
+                };
+                drop(reply.send(self.engine.have(torrent).cloned().or_else(dormant)));
+            }
         }
     }
 }
