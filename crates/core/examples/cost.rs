@@ -125,6 +125,7 @@ fn add(driver: &mut Driver, layout: &Arc<Layout>) {
         info_hash: [7; 20],
         layout: layout.clone(),
         private: false,
+        metadata_size: None,
         priorities: Vec::new(),
         policy: Policy::default(),
         adopt: false,

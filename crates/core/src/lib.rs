@@ -7,6 +7,8 @@ extern crate alloc;
 extern crate std;
 
 pub mod base;
+pub mod dht;
 pub mod engine;
 pub mod link;
+pub mod reach;
 pub mod tracker;

@@ -82,6 +82,7 @@ impl Swarm {
             info_hash,
             layout: Arc::new(layout),
             private: false,
+            metadata_size: None,
             priorities: Vec::new(),
             policy: Policy::RarestFirst,
             adopt: false,

@@ -20,6 +20,10 @@ import time
 import libtorrent as lt
 
 
+# Whether it looks for peers on the local network.
+LAN = "LOCAL_DISCOVERY" in os.environ
+
+
 def address(text):
     ip, port = text.rsplit(":", 1)
     return ip.strip("[]"), int(port)
@@ -31,7 +35,7 @@ def session(role, listen):
         listen_interfaces=listen,
         outgoing_interfaces=address(listen)[0],
         enable_dht=False,
-        enable_lsd=False,
+        enable_lsd=LAN,
         enable_upnp=False,
         enable_natpmp=False,
         enable_incoming_utp=False,
@@ -64,7 +68,9 @@ def params_of(torrent, folder):
     params.save_path = folder
     params.flags &= ~lt.torrent_flags.auto_managed
     params.flags &= ~lt.torrent_flags.paused
-    params.flags |= lt.torrent_flags.disable_pex | lt.torrent_flags.disable_lsd
+    params.flags |= lt.torrent_flags.disable_pex
+    if not LAN:
+        params.flags |= lt.torrent_flags.disable_lsd
     return params
 
 

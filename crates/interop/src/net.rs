@@ -91,7 +91,8 @@ impl Network {
         host
     }
 
-    /// A machine with a cable to the switch.
+    /// A machine with a cable to the switch, over which goes what is said to everybody:
+    /// Transmission leaves that to the system.
     fn join(&self, number: u8) -> Host {
         let host = Host::bare(number);
         self.switch.ip(&format!(
@@ -103,7 +104,8 @@ impl Network {
             "link set lo up\n\
              addr add {}/24 dev eth0\n\
              addr add {}/64 dev eth0 nodad\n\
-             link set eth0 up\n",
+             link set eth0 up\n\
+             route add 239.0.0.0/8 dev eth0\n",
             host.v4(),
             host.v6(),
         ));

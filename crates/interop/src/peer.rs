@@ -22,6 +22,7 @@ pub struct Start<'a> {
     peers: Vec<SocketAddr>,
     trackers: Vec<String>,
     v6: bool,
+    lan: bool,
     keep: bool,
     up_limit: Option<u32>,
     again: Option<TempDir>,
@@ -49,6 +50,7 @@ impl<'a> Start<'a> {
             peers: Vec::new(),
             trackers: Vec::new(),
             v6: false,
+            lan: false,
             keep: false,
             up_limit: None,
             again: None,
@@ -69,6 +71,20 @@ impl<'a> Start<'a> {
     #[must_use]
     pub fn tracker(mut self, tracker: &Tracker) -> Start<'a> {
         self.trackers.push(tracker.announce());
+        self
+    }
+
+    /// Names a tracker in its torrent, to be asked over UDP alone.
+    #[must_use]
+    pub fn udp_tracker(mut self, tracker: &Tracker) -> Start<'a> {
+        self.trackers.push(tracker.udp_announce());
+        self
+    }
+
+    /// Lets it look for peers on the local network.
+    #[must_use]
+    pub fn lan(mut self) -> Start<'a> {
+        self.lan = true;
         self
     }
 
@@ -171,6 +187,7 @@ impl<'a> Start<'a> {
             listen,
             peers: self.peers,
             seed,
+            lan: self.lan,
             keep: self.keep,
             up_limit: self.up_limit,
             options: self.options,

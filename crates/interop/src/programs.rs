@@ -35,6 +35,8 @@ pub(crate) struct Job {
     pub(crate) seed: bool,
     /// It goes on when it has everything.
     pub(crate) keep: bool,
+    /// It looks for peers on the local network.
+    pub(crate) lan: bool,
     /// Bytes a second that it may upload.
     pub(crate) up_limit: Option<u32>,
     /// More words for its command line.
@@ -107,6 +109,9 @@ fn run_toubkal(job: &Job) -> Command {
         command.arg("get").arg(&job.torrent).arg("-o").arg(&job.data).arg("--json");
     }
     command.arg("--listen").arg(job.listen.to_string());
+    if !job.lan {
+        command.arg("--no-lan");
+    }
     for peer in &job.peers {
         command.arg("--peer").arg(peer.to_string());
     }
@@ -125,11 +130,14 @@ fn run_libtorrent(job: &Job) -> Command {
     command.arg(&job.torrent).arg(&job.data).arg(job.listen.to_string()).arg(&job.complete);
     command.arg(job.up_limit.unwrap_or(0).to_string());
     command.args(job.peers.iter().map(ToString::to_string));
+    if job.lan {
+        command.env("LOCAL_DISCOVERY", "1");
+    }
     command
 }
 
 fn run_transmission(job: &Job) -> Command {
-    let ip = job.listen.ip();
+    let (ip, lan) = (job.listen.ip(), job.lan);
     let (v4, v6) = match ip {
         IpAddr::V4(ip) => (ip, Ipv6Addr::LOCALHOST),
         IpAddr::V6(ip) => (Ipv4Addr::LOCALHOST, ip),
@@ -139,7 +147,7 @@ fn run_transmission(job: &Job) -> Command {
         &format!(
             r#"{{
                 "bind-address-ipv4": "{v4}", "bind-address-ipv6": "{v6}",
-                "dht-enabled": false, "lpd-enabled": false, "pex-enabled": false,
+                "dht-enabled": false, "lpd-enabled": {lan}, "pex-enabled": false,
                 "utp-enabled": false, "port-forwarding-enabled": false, "encryption": 0,
                 "peer-id-ttl-hours": 6, "rename-partial-files": false
             }}"#
@@ -174,6 +182,7 @@ pub(crate) fn aria2() -> Command {
 
 fn run_aria2(job: &Job) -> Command {
     let mut command = aria2();
+    command.arg(format!("--bt-enable-lpd={}", job.lan));
     command.args(["--file-allocation=none", "--seed-ratio=0.0"]);
     command.arg(format!("--check-integrity={}", job.seed));
     let v6 = job.listen.is_ipv6();

@@ -30,7 +30,7 @@ impl Tracker {
         let mut command = Command::new("unshare");
         command.args(["--user", "--map-user=1000", "--map-group=1000", "--", "opentracker"]);
         command.arg("-d").arg(folder.path()).arg("-w").arg(&list);
-        Tracker::start(net, content, folder, |address| {
+        Tracker::start(net, content, folder, false, |address| {
             let (ip, port) = (address.ip().to_string(), address.port().to_string());
             command.args(["-i", &ip, "-p", &port, "-P", &port]);
             command
@@ -44,8 +44,22 @@ impl Tracker {
     /// When it does not listen.
     #[must_use]
     pub fn toubkal(net: &Network, content: &Content) -> Tracker {
+        Tracker::own(net, content, false)
+    }
+
+    /// The same on the IPv6 address of its host: Debian's opentracker has none.
+    ///
+    /// # Panics
+    ///
+    /// When it does not listen.
+    #[must_use]
+    pub fn toubkal_v6(net: &Network, content: &Content) -> Tracker {
+        Tracker::own(net, content, true)
+    }
+
+    fn own(net: &Network, content: &Content, v6: bool) -> Tracker {
         let folder = tempfile::tempdir().expect("the temporary folder is writable");
-        Tracker::start(net, content, folder, |address| {
+        Tracker::start(net, content, folder, v6, |address| {
             let mut command = toubkal();
             command.arg("tracker").arg("--listen").arg(address.to_string());
             command
@@ -56,10 +70,11 @@ impl Tracker {
         net: &Network,
         content: &Content,
         folder: TempDir,
+        v6: bool,
         command: impl FnOnce(SocketAddr) -> Command,
     ) -> Tracker {
         let host = net.host();
-        let address = SocketAddr::new(host.v4(), 6969);
+        let address = SocketAddr::new(if v6 { host.v6() } else { host.v4() }, 6969);
         let mut process = Process::start(&host, command(address), &folder.path().join("log"));
         process.until("it listens", || net.connects(address));
         let hash = content.info_hash();
@@ -72,6 +87,18 @@ impl Tracker {
     #[must_use]
     pub fn announce(&self) -> String {
         format!("http://{}/announce", self.address)
+    }
+
+    /// The same over UDP.
+    #[must_use]
+    pub fn udp_announce(&self) -> String {
+        format!("udp://{}/announce", self.address)
+    }
+
+    /// Whether it is reached over IPv6, and over nothing else.
+    #[must_use]
+    pub fn is_v6(&self) -> bool {
+        self.address.is_ipv6()
     }
 
     /// Waits until so many seeds have announced themselves.

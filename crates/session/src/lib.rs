@@ -35,6 +35,6 @@ pub use session::{
 pub use store::{TorrentFiles, Verifier};
 pub use toubkal_core::base::Bitset;
 pub use toubkal_core::engine::{
-    Notice, PeerSource, PeerStatus, Priority, Rates, State, Status, StoreError, StoreErrorKind,
-    TorrentId, Totals,
+    Notice, PeerSource, PeerStatus, Priority, Rates, Seeking, Sources, State, Status, StoreError,
+    StoreErrorKind, TorrentId, Totals,
 };

@@ -38,6 +38,9 @@ pub struct Options {
     pub dials_max: u32,
     /// Peers of one torrent that we upload to at once.
     pub slots: u32,
+    /// Whether torrents are spoken of on the local network, and peers looked for there (BEP 14):
+    /// on interfaces where peers reach us, never on loopback, and never of private torrents.
+    pub lan: bool,
     /// The database in which the session remembers its torrents: what is held of them, how their
     /// files were left, what was transferred. `None`: nothing is remembered.
     ///
@@ -63,6 +66,7 @@ impl Default for Options {
             links_max: 200,
             dials_max: 16,
             slots: 8,
+            lan: true,
             state: None,
             record: None,
         }

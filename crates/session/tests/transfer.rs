@@ -155,10 +155,24 @@ fn a_seed_goes_on_without_a_file_that_another_program_cut_short() {
 
 #[test]
 fn peers_find_each_other_through_a_tracker_and_say_good_bye() {
+    find_each_other(TrackerServer::url);
+}
+
+#[test]
+fn peers_find_each_other_through_a_udp_tracker_and_say_good_bye() {
+    find_each_other(TrackerServer::udp_url);
+}
+
+#[test]
+fn the_name_of_a_udp_tracker_is_looked_up() {
+    find_each_other(|tracker| format!("udp://localhost:{}", tracker.address().port()));
+}
+
+fn find_each_other(url: impl Fn(&TrackerServer) -> String) {
     let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let tracker = TrackerServer::start(loopback(), ServerOptions::default()).unwrap();
     write_files(from.path(), "told", &LENGTHS);
-    let metainfo = Arc::new(torrent("told", &LENGTHS, PIECE, Some(&tracker.url())));
+    let metainfo = Arc::new(torrent("told", &LENGTHS, PIECE, Some(&url(&tracker))));
     let (seeding, seeded) = seed(&metainfo, from.path());
     wait_for("the seed to announce", || tracker.size() == (1, 1));
     wait_for("the answer", || seeded.trackers().iter().any(|tracker| tracker.next.is_some()));
@@ -175,12 +189,36 @@ fn peers_find_each_other_through_a_tracker_and_say_good_bye() {
 
 #[test]
 fn a_tracker_that_is_not_there_is_told_of() {
+    let listener = std::net::TcpListener::bind(loopback()).unwrap();
+    let gone = format!("http://{}/secret/announce", listener.local_addr().unwrap());
+    drop(listener);
+    is_told_of(&gone, "refused");
+}
+
+#[test]
+fn a_udp_tracker_that_cannot_be_asked_is_told_of() {
+    is_told_of("udp://192.0.2.1/secret", "no port");
+    is_told_of("udp://0.0.0.0:6969/secret", "no address that can be asked");
+}
+
+#[test]
+fn what_a_udp_tracker_says_is_told() {
+    let tracker = std::net::UdpSocket::bind(loopback()).unwrap();
+    let url = format!("udp://{}/secret", tracker.local_addr().unwrap());
+    // BEP 15: an error, with the transaction of the question.
+    let refuse = std::thread::spawn(move || {
+        let mut packet = [0; 200];
+        let (_, from) = tracker.recv_from(&mut packet).unwrap();
+        let answer = [&[0, 0, 0, 3], &packet[12..16], b"come back tomorrow"].concat();
+        tracker.send_to(&answer, from).unwrap();
+    });
+    is_told_of(&url, "come back tomorrow");
+    refuse.join().unwrap();
+}
+
+fn is_told_of(tracker: &str, words: &str) {
     let dir = tempfile::tempdir().unwrap();
-    let gone = {
-        let listener = std::net::TcpListener::bind(loopback()).unwrap();
-        format!("http://{}/secret/announce", listener.local_addr().unwrap())
-    };
-    let metainfo = Arc::new(torrent("gone", &LENGTHS, PIECE, Some(&gone)));
+    let metainfo = Arc::new(torrent("gone", &LENGTHS, PIECE, Some(tracker)));
     let session = session();
     let added = session.add(metainfo, Add::to(dir.path())).unwrap();
     let end = Instant::now() + Duration::from_secs(30);
@@ -189,7 +227,7 @@ fn a_tracker_that_is_not_there_is_told_of() {
         match session.next_event(Duration::from_secs(1)) {
             Some(SessionEvent::Tracker { torrent, url, failed, message }) => {
                 assert_eq!(torrent, added.id());
-                assert!(failed && !message.is_empty());
+                assert!(failed && message.contains(words), "{message}");
                 assert!(!url.contains("secret"), "{url}");
                 break;
             }

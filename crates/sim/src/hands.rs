@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use toubkal_core::base::{Machine as _, Outbox};
-use toubkal_core::engine::{Action, Done, Event, JobId, LinkEvent, LinkId, Notice, Served};
+use toubkal_core::engine::{
+    Action, Command, Done, Event, JobId, LinkEvent, LinkId, Notice, Served,
+};
 use toubkal_wire::layout::Block;
 
 use crate::disk::Op;
@@ -148,6 +150,9 @@ impl World {
             }
             Action::Send { link, message } => self.send(host, link, &message),
             Action::Serve { link, block, .. } => self.fetch(host, link, block),
+            Action::GiveMetadata { link, number, block, .. } => {
+                self.give_metadata(host, link, number, block);
+            }
             Action::Unserve { link, block } => {
                 let machine = &mut self.hosts[host];
                 let reading = machine.lanes.forget(link, Some(block)).len() == 1;
@@ -173,7 +178,7 @@ impl World {
             Action::Record { job, record, .. } => self.job(host, job, Op::Record(record)),
             Action::Release { .. } => self.submit(host, Whose::Nobody, Op::Release),
             Action::Load { torrent } => {
-                let add = self.template(host);
+                let add = self.torrent(host);
                 self.tell_later(host, Event::Loaded(torrent, Ok(add.into())));
             }
             Action::Notify(notice) => self.note(host, notice),
@@ -184,7 +189,18 @@ impl World {
     fn note(&mut self, host: usize, notice: Notice) {
         let machine = &mut self.hosts[host];
         match &notice {
-            Notice::Added { torrent, .. } => machine.torrent = Some(*torrent),
+            Notice::Added { torrent, .. } => {
+                machine.torrent = Some(*torrent);
+                if machine.setup.magnet {
+                    self.start_announcing(host);
+                }
+            }
+            Notice::Metadata { torrent, bytes } => {
+                assert!(*bytes == self.metadata, "host {host} believes false metadata");
+                self.log(host, "metadata", String::new);
+                let resolve = Command::Resolve(*torrent, self.torrent(host));
+                self.tell_later(host, resolve.into());
+            }
             Notice::Completed { .. } => {
                 machine.completed.get_or_insert(self.now);
                 self.recount();

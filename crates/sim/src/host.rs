@@ -31,6 +31,8 @@ use crate::tracker::Client;
 pub struct Setup {
     /// It has everything from the start.
     pub seed: bool,
+    /// It knows the info-hash alone, and gets the metadata from others.
+    pub magnet: bool,
     /// Its line out, bytes a second.
     pub up: u64,
     /// Its line in, bytes a second.
@@ -66,6 +68,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             seed: false,
+            magnet: false,
             up: 1_000_000,
             down: 10_000_000,
             latency: Duration::from_millis(20),

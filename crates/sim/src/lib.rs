@@ -9,6 +9,7 @@
 
 mod chance;
 mod check;
+pub mod dht;
 mod disk;
 mod faults;
 mod fifo;

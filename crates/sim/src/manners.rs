@@ -5,6 +5,7 @@ use std::time::Duration;
 use toubkal_core::engine::LinkId;
 use toubkal_wire::layout::Block;
 use toubkal_wire::message::{self, Message};
+use toubkal_wire::metadata::{self, METADATA_BLOCK_BYTES, Metadata};
 
 use crate::world::World;
 
@@ -48,11 +49,15 @@ pub enum Manners {
     Loiters,
     /// It cancels whatever it asks for.
     Cancels,
+    /// The metadata that it gives is false.
+    Forges,
+    /// It has the metadata, as it says, and gives nothing of it.
+    Withholds,
 }
 
 impl Manners {
     /// All that are not the engine's, with a usual rate.
-    pub const ODD: [Self; 17] = [
+    pub const ODD: [Self; 19] = [
         Self::Corrupts(10),
         Self::Silent,
         Self::Rejects,
@@ -70,6 +75,8 @@ impl Manners {
         Self::Poses,
         Self::Loiters,
         Self::Cancels,
+        Self::Forges,
+        Self::Withholds,
     ];
 
     /// Whether it keeps to all rules, so that others can build on it.
@@ -81,7 +88,7 @@ impl Manners {
     /// Whether it sends what is wrong.
     #[must_use]
     pub fn corrupts(self) -> bool {
-        matches!(self, Self::Corrupts(_))
+        matches!(self, Self::Corrupts(_) | Self::Forges)
     }
 
     /// How much longer a block is on its way.
@@ -140,6 +147,21 @@ impl World {
 
     pub(crate) fn say(&mut self, host: usize, link: LinkId, message: &Message) {
         self.write(host, link, |bytes| message::encode(message, bytes));
+    }
+
+    /// Sends a block of the metadata.
+    pub(crate) fn give_metadata(&mut self, host: usize, link: LinkId, number: u8, block: u32) {
+        let at = (block * METADATA_BLOCK_BYTES) as usize;
+        let total = self.metadata.len() as u32;
+        let end = at + metadata::block_size(total, block) as usize;
+        let mut bytes = self.metadata[at..end].to_vec();
+        match self.hosts[host].setup.manners {
+            Manners::Forges => bytes[host % 100] ^= 1,
+            Manners::Withholds => return,
+            _ => {}
+        }
+        let data = Metadata::Data { block, total: Some(total), bytes: &bytes };
+        self.send(host, link, &Message::Extended(number, data.encode().into()));
     }
 
     fn any_block(&mut self, host: usize) -> Block {

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 use std::net::SocketAddr;
 
 use toubkal_core::base::Time;
-use toubkal_core::engine::{DialId, LinkId};
+use toubkal_core::engine::{DialId, LinkId, PeerSource};
 use toubkal_wire::layout::Block;
 
 use crate::disk::Crash;
@@ -64,6 +64,7 @@ pub(crate) enum Delivery {
     },
     Hear {
         host: usize,
+        source: PeerSource,
         peers: Box<[SocketAddr]>,
     },
     /// A fact reaches the engine that waited in a queue of its host.

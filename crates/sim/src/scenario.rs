@@ -104,7 +104,7 @@ impl Scenario {
     /// Everything that [`Scenario::without`] knows.
     #[must_use]
     pub fn parts() -> Vec<&'static str> {
-        let own = ["disks", "manners", "limits", "leaves", "choice", "hidden", "late"];
+        let own = ["magnets", "disks", "manners", "limits", "leaves", "choice", "hidden", "late"];
         let mishaps = ["pauses", "leaps", "cuts", "crashes", "stops", "checks"];
         own.into_iter().chain(mishaps).chain(Faults::NAMES).collect()
     }
@@ -114,6 +114,7 @@ impl Scenario {
         let hosts = &mut self.hosts;
         match part {
             "manners" => hosts.iter_mut().for_each(|host| host.manners = Manners::Honest),
+            "magnets" => hosts.iter_mut().for_each(|host| host.magnet = false),
             "disks" => hosts.iter_mut().for_each(|host| host.disk = DiskFaults::default()),
             "limits" => hosts.iter_mut().for_each(|host| host.rates = Rates::default()),
             "choice" => hosts.iter_mut().for_each(|host| host.priorities.clear()),
@@ -231,7 +232,11 @@ impl fmt::Display for Scenario {
         writeln!(f, "files {:?}", self.files)?;
         for (number, host) in self.hosts.iter().enumerate() {
             let Setup { seed, up, down, latency, rates, slots, joins, manners, .. } = host;
-            let what = if *seed { "seed" } else { "leecher" };
+            let what = match (seed, host.magnet) {
+                (true, _) => "seed",
+                (_, true) => "magnet",
+                _ => "leecher",
+            };
             write!(f, "host {number:2}: {what} {manners:?}, up {up}, down {down}, {latency:?}, ")?;
             write!(f, "slots {slots}, joins {joins:?}")?;
             if *rates != Rates::default() {
@@ -290,6 +295,7 @@ fn any_setup(chance: &mut Chance, files: usize, odd: u64) -> Setup {
     let limit = |chance: &mut Chance| chance.one_in(6).then(|| chance.spread(30_000, 1_000_000));
     Setup {
         seed,
+        magnet: !seed && chance.one_in(4),
         up: chance.spread(20_000, 5_000_000),
         down: chance.spread(100_000, 20_000_000),
         latency: Duration::from_micros(chance.spread(1_000, 200_000)),

@@ -14,7 +14,7 @@ use toubkal_wire::announce::{Answer, Event as Why, Failure, Peer, Query, Reply};
 use crate::chance::Chance;
 use crate::faults::TrackerFaults;
 use crate::queue::Delivery;
-use crate::world::{INFO_HASH, World};
+use crate::world::World;
 
 const URL: &str = "http://tracker.test/announce";
 /// How often announcers hear how the torrent is doing, as in a session.
@@ -50,7 +50,13 @@ impl Tracker {
     }
 
     /// The body that answers a question of this host; `None`: nobody answers.
-    fn answer(&mut self, from: SocketAddr, url: &str, faults: &TrackerFaults) -> Option<Vec<u8>> {
+    fn answer(
+        &mut self,
+        from: SocketAddr,
+        info_hash: [u8; 20],
+        url: &str,
+        faults: &TrackerFaults,
+    ) -> Option<Vec<u8>> {
         if self.chance.millionths(faults.silent) {
             return None;
         }
@@ -63,7 +69,7 @@ impl Tracker {
         }
         let (_, query) = url.split_once('?').expect("an announce has a query");
         let query = Query::parse(query).expect("the announcer asks as it should");
-        assert_eq!(query.info_hash, INFO_HASH, "of the torrent that it has");
+        assert_eq!(query.info_hash, info_hash, "of the torrent that it has");
         let address = SocketAddr::new(from.ip(), query.port);
         if query.event == Some(Why::Stopped) {
             self.peers.remove(&address);
@@ -112,7 +118,7 @@ impl World {
         if machine.client.is_none() {
             let rng = machine.chance.rng().fork_indexed("announcer", machine.life);
             let config = Config {
-                info_hash: INFO_HASH,
+                info_hash: self.info_hash,
                 peer_id: machine.peer_id,
                 port: 6881,
                 key: host as u32,
@@ -192,7 +198,7 @@ impl World {
         let faults = self.faults.tracker;
         let Some(tracker) = self.tracker.as_mut() else { return };
         let wait = latency * 2 + tracker.chance.wait(faults.delay);
-        let (wait, told) = match tracker.answer(address, url, &faults) {
+        let (wait, told) = match tracker.answer(address, self.info_hash, url, &faults) {
             None => (PATIENCE, Err("nobody answers".to_owned())),
             Some(body) => (wait, Reply::decode(&body).map_err(|error| error.to_string())),
         };
@@ -202,7 +208,8 @@ impl World {
 
 /// What more peers would be worth, as a session says it.
 fn want(status: &Status) -> Fact {
-    let downloading = status.state == State::Downloading;
+    let seeking = matches!(status.state, State::Seeking(_));
+    let downloading = seeking || status.state == State::Downloading;
     let urgent = downloading && status.peers < 5 && status.unchoked_by == 0;
     Fact::Want { peers: if downloading { 80 } else { 30 }, urgent }
 }

@@ -7,9 +7,11 @@ use std::time::Duration;
 use toubkal_core::base::{Outbox, Time};
 use toubkal_core::engine::log::Writer;
 use toubkal_core::engine::{
-    Action, AddTorrent, Command, DialError, Event, Notice, PeerSource, Priority, Rates, Status,
+    Action, AddTorrent, Command, DialError, Event, Notice, PeerSource, Priority, Rates, Seek,
+    Status,
 };
 use toubkal_wire::layout::Layout;
+use toubkal_wire::metadata::info_hash;
 
 use crate::chance::Chance;
 use crate::check::Watch;
@@ -21,7 +23,8 @@ use crate::queue::{Delivery, Queue};
 use crate::trace::Trace;
 use crate::tracker::Tracker;
 
-pub(crate) const INFO_HASH: [u8; 20] = [7; 20];
+/// Bytes of the metadata: three blocks, the last a short one.
+const METADATA_BYTES: usize = 40_007;
 
 /// A swarm of one torrent in virtual time.
 #[derive(Debug)]
@@ -30,6 +33,10 @@ pub struct World {
     queue: Queue,
     pub(crate) hosts: Vec<Host>,
     pub(crate) layout: Arc<Layout>,
+    /// What stands for the info dictionary, and its hash.
+    pub(crate) metadata: Arc<[u8]>,
+    pub(crate) info_hash: [u8; 20],
+    pub(crate) private: bool,
     content: Arc<Content>,
     /// Empty between two calls; kept for its memory.
     pub(crate) out: Outbox<Action>,
@@ -76,7 +83,11 @@ impl World {
     #[must_use]
     pub fn with_chance(chance: Chance, layout: Layout, fidelity: Fidelity) -> Self {
         let layout = Arc::new(layout);
+        let metadata: Arc<[u8]> = (0..METADATA_BYTES).map(|at| (at / 7) as u8).collect();
         Self {
+            info_hash: info_hash(&metadata),
+            metadata,
+            private: false,
             now: Time::START,
             queue: Queue::default(),
             hosts: Vec::new(),
@@ -260,9 +271,9 @@ impl World {
             }
             Delivery::Fact { host } => self.hear_facts(host),
             Delivery::Wish { host } => self.fulfil(host),
-            Delivery::Hear { host, peers } => {
+            Delivery::Hear { host, source, peers } => {
                 if let Some(torrent) = self.hosts[host].torrent {
-                    self.tell(host, Event::Peers(torrent, PeerSource::Tracker, peers.into()));
+                    self.tell(host, Event::Peers(torrent, source, peers.into()));
                 }
             }
             Delivery::Watch { host } => self.watch_announcer(host),
@@ -283,8 +294,12 @@ impl World {
             return;
         }
         self.log(host, "join", String::new);
-        let add = self.template(host);
-        self.tell(host, Command::Add(add).into());
+        let command = if self.hosts[host].setup.magnet {
+            Command::Seek(Seek { ticket: 1, info_hash: self.info_hash, paused: false })
+        } else {
+            Command::Add(self.torrent(host))
+        };
+        self.tell(host, command.into());
         if self.tracker.is_some() {
             return;
         }
@@ -297,18 +312,20 @@ impl World {
             machine.chance.shuffle(&mut peers);
             peers.truncate(machine.setup.known);
         }
-        self.after(Duration::from_millis(50), Delivery::Hear { host, peers: peers.into() });
+        let (source, peers) = (PeerSource::Tracker, peers.into());
+        self.after(Duration::from_millis(50), Delivery::Hear { host, source, peers });
     }
 
     /// The torrent, as a host adds it, or loads it again.
-    pub(crate) fn template(&self, host: usize) -> AddTorrent {
+    pub(crate) fn torrent(&self, host: usize) -> AddTorrent {
         let mut priorities = self.hosts[host].setup.priorities.clone();
         priorities.resize(self.layout.files().len(), Priority::Normal);
         AddTorrent {
             ticket: 1,
-            info_hash: INFO_HASH,
+            info_hash: self.info_hash,
             layout: self.layout.clone(),
-            private: false,
+            private: self.private,
+            metadata_size: Some(self.metadata.len() as u32),
             priorities,
             policy: self.hosts[host].setup.policy,
             adopt: false,
@@ -317,6 +334,17 @@ impl World {
             rests: self.hosts[host].setup.rests,
             memory: self.hosts[host].disk.recall(),
         }
+    }
+
+    /// From now on the torrent is private (BEP 27).
+    pub fn set_private(&mut self) {
+        self.private = true;
+    }
+
+    /// Tells a host of others, as from there.
+    pub fn hears(&mut self, host: usize, source: PeerSource, peers: &[SocketAddr], at: Duration) {
+        let hear = Delivery::Hear { host, source, peers: peers.into() };
+        self.at(Time::START.after(at), hear);
     }
 
     pub(crate) fn leave(&mut self, host: usize) {

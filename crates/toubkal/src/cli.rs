@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    bencode, completions, create, demo, get, help, info, man, paths, replay, seed, sim, tracker,
-    verify,
+    bencode, completions, create, demo, get, help, info, magnet, man, paths, replay, seed, sim,
+    tracker, verify,
 };
 use crate::units;
 
@@ -42,6 +42,7 @@ pub(crate) enum Command {
     Seed(seed::SeedArgs),
     Create(create::CreateArgs),
     Info(info::InfoArgs),
+    Magnet(magnet::MagnetArgs),
     Verify(verify::VerifyArgs),
     Bencode(bencode::BencodeArgs),
     Replay(replay::ReplayArgs),
@@ -63,6 +64,9 @@ pub(crate) struct PeerArgs {
     /// Do not let peers connect; only connect to them
     #[arg(long, conflicts_with = "listen")]
     pub(crate) no_listen: bool,
+    /// Do not look for peers on the local network, nor tell anybody there
+    #[arg(long)]
+    pub(crate) no_lan: bool,
     /// A peer to connect to, besides those of the trackers; may be given several times
     #[arg(long, value_name = "HOST:PORT", value_parser = parse_peer)]
     pub(crate) peer: Vec<String>,

@@ -16,11 +16,12 @@ const PEER_PORT: u16 = 6881;
 /// # Errors
 /// When the port that was asked for is taken. Of those that nobody asked for, any will do.
 pub(crate) fn start(peers: &PeerArgs, rates: &RateArgs, keep: &Keep) -> Result<Session, Failure> {
+    let open = |listen| open(rates, listen, !peers.no_lan, keep);
     if peers.no_listen {
-        return open(rates, Vec::new(), keep);
+        return open(Vec::new());
     }
     if let Some(Listen(addresses)) = &peers.listen {
-        return open(rates, addresses.clone(), keep);
+        return open(addresses.clone());
     }
     let Listen(both) = Listen::everywhere(PEER_PORT);
     let any = |address: &SocketAddr| SocketAddr::new(address.ip(), 0);
@@ -32,17 +33,18 @@ pub(crate) fn start(peers: &PeerArgs, rates: &RateArgs, keep: &Keep) -> Result<S
         vec![any(&both[0])],
         vec![any(&both[1])],
     ];
-    choices
-        .into_iter()
-        .map(|addresses| open(rates, addresses, keep))
-        .find(Result::is_ok)
-        .unwrap_or_else(|| open(rates, Vec::new(), keep))
+    choices.into_iter().map(open).find(Result::is_ok).unwrap_or_else(|| open(Vec::new()))
 }
 
-fn open(rates: &RateArgs, listen: Vec<SocketAddr>, keep: &Keep) -> Result<Session, Failure> {
+fn open(
+    rates: &RateArgs,
+    listen: Vec<SocketAddr>,
+    lan: bool,
+    keep: &Keep,
+) -> Result<Session, Failure> {
     let rates = Rates { down: rates.down_limit, up: rates.up_limit };
     let Keep { state, record } = keep.clone();
-    let options = Options { listen, rates, state, record, ..Options::default() };
+    let options = Options { listen, rates, lan, state, record, ..Options::default() };
     Session::start(options).map_err(|error| refusal(&error))
 }
 

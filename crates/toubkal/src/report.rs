@@ -211,7 +211,7 @@ pub(crate) fn end(outcome: Result<Exit, Failure>) -> Result<Exit, Failure> {
 pub(crate) fn progress_event<'e>(torrent: &'e str, status: &Status) -> Event<'e> {
     let done = status.wanted.saturating_sub(status.left);
     let percent = match status.state {
-        State::Opening => 0,
+        State::Opening | State::Seeking(_) => 0,
         State::Checking { done, of } => progress::percent(done.into(), of.into()),
         _ => progress::percent(done, status.wanted),
     };
@@ -236,6 +236,7 @@ pub(crate) fn progress_event<'e>(torrent: &'e str, status: &Status) -> Event<'e>
 /// The name of a state in JSON.
 pub(crate) fn state_name(state: State) -> &'static str {
     match state {
+        State::Seeking(_) => "seeking",
         State::Opening => "opening",
         State::Checking { .. } => "checking",
         State::Downloading => "downloading",

@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use toubkal_wire::magnet::Magnet;
 use toubkal_wire::metainfo::{self, METAINFO_BYTES_MAX, Metainfo};
 
 use crate::exit::{Exit, Failure, io_cause};
@@ -159,30 +160,26 @@ fn folder(path: &Path) -> Failure {
         .tip(format!("to make a torrent of it: toubkal create {path} -o FILE.torrent"))
 }
 
-/// BEP 9 links come with a later version; a broken one is called broken all the same.
+/// Reads a magnet link.
+///
+/// # Errors
+/// When it names no torrent.
+pub(crate) fn link(link: &str) -> Result<Magnet, Failure> {
+    Magnet::parse(link).map_err(|error| {
+        let what = format!("{} is no magnet link", text::cut(link.trim(), 60));
+        let failure = Failure::new(Exit::BadTorrent, what).cause(error.to_string());
+        failure.tip("copy the whole link, and put it in quotes: '...'")
+    })
+}
+
+/// The content comes with a later version; a broken link is called broken all the same.
 fn magnet(link: &str) -> Failure {
-    let hash_of = |part: &str| {
-        let value = part.strip_prefix("xt=urn:")?;
-        let (kind, hash) = value.split_once(':')?;
-        let alphanumeric = hash.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        let hex = hash.bytes().all(|byte| byte.is_ascii_hexdigit());
-        match (kind, hash.len()) {
-            ("btih", 40) => hex.then_some(()),
-            ("btih", 32) => alphanumeric.then_some(()),
-            ("btmh", 68) => (hex && hash.starts_with("1220")).then_some(()),
-            _ => None,
-        }
-    };
-    let query = link.split_once('?').map_or("", |(_, query)| query);
-    let failure = match query.split('&').find_map(hash_of) {
-        Some(()) => Failure::new(Exit::BadTorrent, "magnet links are not supported yet")
-            .cause("this version of toubkal downloads from .torrent files only"),
-        None => {
-            Failure::new(Exit::BadTorrent, format!("{} is no magnet link", text::cut(link, 60)))
-                .cause("there is no info-hash in it")
-        }
-    };
-    failure.tip("give the .torrent file instead")
+    match self::link(link) {
+        Ok(_) => Failure::new(Exit::BadTorrent, "magnet links are not supported yet")
+            .cause("this version of toubkal downloads from .torrent files only")
+            .tip("give the .torrent file instead; `toubkal info --offline` reads the link"),
+        Err(failure) => failure,
+    }
 }
 
 /// Why bytes are no torrent, and what they may be instead.

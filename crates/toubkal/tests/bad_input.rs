@@ -141,7 +141,7 @@ fn every_other_slip_has_its_code() {
         (&["get", &here], 2, "folder"),
         (&["get", &large], 3, "1.1 TB"),
         (&["get", &magnet], 3, "not supported yet"),
-        (&["get", "magnet:?xt=urn:btih:zz"], 3, "no info-hash"),
+        (&["get", "magnet:?xt=urn:btih:zz"], 3, "2 characters instead of 40"),
         (&["get", "ftp://example.org/a.torrent"], 2, "http"),
         (&["get", &good, "-o", &text], 6, "is a file, not a folder"),
         (&["get", &good, "-o", &below], 6, "is a file, not a folder"),

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use common::{finish, run, run_with_input, torrent_with, toubkal};
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "get",
     "seed",
     "create",
     "info",
+    "magnet",
     "verify",
     "bencode",
     "replay",
@@ -212,6 +213,61 @@ fn info_as_json_has_the_fixed_shape() {
     assert_eq!(json, expected);
     assert_eq!(json["v1"].as_str().map(str::len), Some(40));
     assert_eq!(ran.stdout.lines().count(), 1);
+}
+
+#[test]
+fn a_magnet_link_is_read_without_a_network() {
+    let hash = "0123456789abcdef0123456789abcdef01234567";
+    let link = format!(
+        "magnet:?xt=urn:btih:{}&dn=a+b&tr=udp%3A%2F%2F192.0.2.1%3A80&ws=http://192.0.2.2/\
+         &x.pe=[2001:db8::1]:6881&so=4,0-1&xl=7",
+        hash.to_uppercase()
+    );
+    let ran = run(["info", "--offline", "--json", &link]);
+    let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let expected = serde_json::json!({
+        "v1": hash,
+        "v2": null,
+        "name": "a b",
+        "trackers": ["udp://192.0.2.1:80"],
+        "web_seeds": ["http://192.0.2.2/"],
+        "peers": ["[2001:db8::1]:6881"],
+        "select_only": [0, 1, 4],
+        "public_key": null,
+        "salt": null,
+        "others": ["xl=7"],
+        "oddities": [],
+    });
+    assert_eq!(json, expected);
+    let text = run(["info", "--offline", &link]);
+    assert!(text.stdout.contains(hash) && text.stdout.contains("0-1,4"), "{text:#?}");
+    let broken = run(["info", "--offline", "magnet:?xt=urn:btih:zz"]);
+    broken.fails_well(1, "a broken link");
+    assert!(broken.stderr.contains("2 characters instead of 40"), "{broken:#?}");
+}
+
+#[test]
+fn a_torrent_becomes_a_magnet_link_that_names_it() {
+    let torrent = torrent_with([]);
+    let info = run_with_input(["info", "--json", "-"], &torrent).stdout;
+    let info: serde_json::Value = serde_json::from_str(&info).unwrap();
+    let link = |args: &[&str]| {
+        let ran = run_with_input(args.iter().copied().chain(["-"]), &torrent);
+        assert_eq!(ran.code, 0, "{ran:#?}");
+        let read = run(["info", "--offline", "--json", ran.stdout.trim()]).stdout;
+        serde_json::from_str::<serde_json::Value>(&read).unwrap()
+    };
+    let whole = link(&["magnet"]);
+    for field in ["v1", "v2", "name", "trackers"] {
+        assert_eq!(whole[field], info[field], "{field}");
+    }
+    let bare = link(&["magnet", "--no-trackers", "--no-name", "--peer", "a.example:1"]);
+    assert_eq!(bare["v1"], info["v1"]);
+    assert_eq!(bare["trackers"], serde_json::json!([]));
+    assert_eq!(bare["peers"], serde_json::json!(["a.example:1"]));
+    // Whoever passes the link of a private torrent on is warned of what is in it.
+    let private = torrent_with([("private", Some(1.into()))]);
+    assert!(run_with_input(["magnet", "-"], &private).stderr.contains("private"));
 }
 
 #[test]

@@ -10,6 +10,8 @@ mod scrape;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use reply::is_host_name;
+
 pub use query::{Event, Query, QueryError};
 pub use reply::{
     Answer, Failure, NAMES_MAX, PEERS_MAX, Peer, Reply, ReplyError, Retry, TEXT_BYTES_MAX,

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use toubkal_core::base::{Machine as _, Outbox, Rng, Time};
+use toubkal_core::tracker::udp::Question;
 use toubkal_core::tracker::{
     Action, Announcer, AskId, AskKind, Config, Event, Problem, Progress, Tiers,
 };
@@ -195,6 +196,7 @@ impl World {
         let actions: Vec<Action> = self.out.drain().collect();
         for action in actions {
             match action {
+                Action::AskUdp { id, url, question } => self.judge_udp(id, &url, &question),
                 Action::Ask { id, kind, url } => {
                     let scrape = kind == AskKind::Scrape;
                     assert!(self.started || scrape, "nothing is announced before the start");
@@ -214,6 +216,22 @@ impl World {
         }
         for status in self.announcer.status() {
             assert_secret(&status.url, &format!("{status:?}"));
+        }
+    }
+
+    /// What goes over UDP would be the same over HTTP.
+    fn judge_udp(&mut self, id: AskId, url: &str, question: &Question) {
+        assert!(url.starts_with("udp:"), "{url}");
+        assert_eq!(id.0, self.asked_ever + 1, "names are given once, in order");
+        self.asked_ever = id.0;
+        let http = url.replace("udp:", "http:");
+        match question {
+            Question::Announce(query) => {
+                assert!(self.started, "nothing is announced before the start");
+                self.open.insert(id, AskKind::Announce);
+                self.judge_pace(AskKind::Announce, &query.url(&http));
+            }
+            Question::Scrape(_) => _ = self.open.insert(id, AskKind::Scrape),
         }
     }
 

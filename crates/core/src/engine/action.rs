@@ -57,6 +57,18 @@ pub enum Action {
         /// What.
         block: Block,
     },
+    /// Send a block of the torrent's metadata: an extension message of this number that is
+    /// [`toubkal_wire::metadata::Metadata::Data`]. Nothing answers it.
+    GiveMetadata {
+        /// To whom.
+        link: LinkId,
+        /// Of which torrent.
+        torrent: TorrentId,
+        /// How the peer calls such messages.
+        number: u8,
+        /// Which block; there is one.
+        block: u32,
+    },
     /// Close a link. Answered by `Closed` as always.
     Close {
         /// Which.
@@ -174,7 +186,7 @@ pub struct Terms {
 /// News.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// Answer to `Command::Add`.
+    /// Answer to `Command::Add` and `Command::Seek`.
     Added {
         /// From the command.
         ticket: u64,
@@ -256,6 +268,14 @@ pub enum Notice {
     Dormant {
         /// Which.
         torrent: TorrentId,
+    },
+    /// The metadata of a torrent that was sought: its info dictionary, which has the info-hash. To
+    /// be answered by `Command::Resolve`, or by `Command::Remove` when it is of no use.
+    Metadata {
+        /// Whose.
+        torrent: TorrentId,
+        /// Its bytes, as they are hashed.
+        bytes: Arc<[u8]>,
     },
     /// Everything is closed after `Command::Shutdown`.
     Ended,

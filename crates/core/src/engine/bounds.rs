@@ -28,6 +28,8 @@ pub const CHECK_BYTES_MAX: u64 = 512 * 1024 * 1024;
 pub const FINISHES_MAX: u32 = 64;
 /// Addresses that are known of one torrent.
 pub const KNOWN_MAX: usize = 2000;
+/// Of these, the ones that peers told of and nobody has reached.
+pub const STRANGERS_MAX: usize = 200;
 /// Addresses that are banned at once, of all torrents.
 pub const BANNED_MAX: usize = 4000;
 /// How long a ban lasts.
@@ -60,6 +62,20 @@ pub const LAPSED_MAX: usize = 1024;
 pub const ASKERS_MAX: u8 = 3;
 /// Requests that a peer gets at the end for blocks that others were asked for.
 pub const ENDGAME_REQUESTS: u32 = 16;
+/// Connections that are tried at once, of all torrents, for one whose metadata is unknown.
+pub const SEEK_DIALS: usize = 256;
+/// Bytes of metadata that are held of a torrent while it is fetched, of all versions together.
+pub const METADATA_HELD_MAX: usize = 64 * 1024 * 1024;
+/// Lengths of metadata that peers may say and that are fetched at once.
+pub const METADATA_SIZES_MAX: usize = 16;
+/// Blocks of metadata that one peer is asked for at once; some clients reject above 64.
+pub const METADATA_REQUESTS: u32 = 32;
+/// Messages of one peer that are kept until it is known what they mean: what it has, above all.
+pub const EARLY_MAX: usize = 1024;
+/// Bytes of bitfields that are kept so, of all peers of a torrent.
+pub const EARLY_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Pieces that a peer is told of one by one when the metadata was found and they lay there.
+pub const LATE_HAVES: u32 = 2048;
 
 /// See [`SERVES_MAX`].
 pub const SERVE_FAST: Duration = Duration::from_millis(100);
@@ -91,6 +107,8 @@ pub const REQUEST_TIME_MIN: Duration = Duration::from_secs(2);
 pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(8);
 /// After a request was rejected the peer is left in peace this long.
 pub const REJECT_REST: Duration = Duration::from_secs(1);
+/// A peer is told of others at most this often (BEP 11).
+pub const EXCHANGE_TIME: Duration = Duration::from_secs(60);
 /// Between two looks at whom to upload to.
 pub const CHOKE_TIME: Duration = Duration::from_secs(10);
 /// A peer that has a slot is given this long to ask for something; then its slot is lent.

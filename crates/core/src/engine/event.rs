@@ -67,7 +67,7 @@ impl Event {
                 !matches!(event, LinkEvent::Served { .. } | LinkEvent::Closed(_))
             }
             Self::DialFailed(_, error) => *error == DialError::Refused,
-            Self::Peers(_, source, _) => *source == PeerSource::Tracker,
+            Self::Peers(_, source, _) => *source != PeerSource::User,
             Self::Job(..) | Self::Command(_) | Self::Loaded(..) => false,
         }
     }
@@ -182,7 +182,7 @@ pub enum DialError {
     Local,
 }
 
-/// Where an address came from.
+/// Where an address came from; what counts most comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PeerSource {
     /// The user named it.
@@ -191,6 +191,20 @@ pub enum PeerSource {
     Tracker,
     /// The peer connected to us.
     Incoming,
+    /// Found on the local network (BEP 14).
+    Lan,
+    /// The DHT (BEP 5).
+    Dht,
+    /// Another peer (BEP 11).
+    Exchange,
+}
+
+impl PeerSource {
+    /// Whether a private torrent takes it: BEP 27 allows its trackers, and nobody forbids the user.
+    #[must_use]
+    pub fn is_private(self) -> bool {
+        matches!(self, Self::User | Self::Tracker | Self::Incoming)
+    }
 }
 
 /// Why a link is closed, by either side.
@@ -243,6 +257,8 @@ pub enum Misbehaved {
     BadExtension,
     /// A block that made a piece fail.
     BadBlock,
+    /// Metadata that is not what the info-hash names.
+    BadMetadata,
     /// Choked and unchoked, or had and had not, without end.
     Flapping,
 }
@@ -255,6 +271,14 @@ pub enum Command {
     /// A torrent that is whole and was left at rest: it is dormant, and taken in at once; answered
     /// by [`super::Notice::Added`].
     Rest(Resting),
+    /// A torrent of which only the info-hash is known: its metadata is to be fetched from peers.
+    /// Answered by [`super::Notice::Added`] at once, and by [`super::Notice::Metadata`] when it is
+    /// there.
+    Seek(Seek),
+    /// What the metadata says, in answer to [`super::Notice::Metadata`]: the torrent keeps its name
+    /// and its peers, and is from now on like one that was added so. Ignored when its metadata is
+    /// known already.
+    Resolve(TorrentId, AddTorrent),
     /// Forget a torrent; its files stay.
     Remove(TorrentId),
     /// Go on with a stopped torrent; its files are looked at anew.
@@ -293,6 +317,17 @@ pub enum Policy {
     Random,
 }
 
+/// A torrent of which only the info-hash is known, as in a magnet link (BEP 9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seek {
+    /// Comes back in [`super::Notice::Added`].
+    pub ticket: u64,
+    /// What handshakes carry, and what the metadata is checked against.
+    pub info_hash: [u8; 20],
+    /// It is to stay stopped until [`Command::Start`].
+    pub paused: bool,
+}
+
 /// A torrent to work on.
 #[derive(Debug)]
 pub struct AddTorrent {
@@ -302,8 +337,11 @@ pub struct AddTorrent {
     pub info_hash: [u8; 20],
     /// Pieces and files.
     pub layout: Arc<Layout>,
-    /// BEP 27: peers come from trackers alone.
+    /// BEP 27: peers come from trackers alone, and nobody is told of others or of the metadata.
     pub private: bool,
+    /// Bytes of the info dictionary, when the hands can give it to peers
+    /// ([`super::Action::GiveMetadata`]).
+    pub metadata_size: Option<u32>,
     /// One a file.
     pub priorities: Vec<Priority>,
     /// Which piece is begun next.

@@ -6,6 +6,8 @@
 //! - `choker.rs` whom to upload to; `turns.rs` who gets a first piece;
 //!   `torrent/giving.rs` serves.
 //! - `roster.rs` whom to connect to; `torrent/meeting.rs` meets and parts.
+//! - `metadata.rs` what of the metadata to ask of whom, for a torrent of which only the info-hash
+//!   is known (`torrent/seeking.rs`); `contact.rs` of whom a peer is told (`torrent/talking.rs`).
 //! - `blame.rs` who lied; `torrent/files.rs` verifies, and decides what is written and believed.
 //! - `waking.rs` what becomes of torrents that nobody wants anything of; `lobby.rs` who waits.
 //!
@@ -15,11 +17,13 @@ mod action;
 mod blame;
 pub mod bounds;
 mod choker;
+mod contact;
 mod durable;
 mod event;
 mod limits;
 mod lobby;
 pub mod log;
+mod metadata;
 mod meter;
 mod partial;
 mod peer;
@@ -154,6 +158,12 @@ impl Engine {
     pub fn status(&self, torrent: TorrentId) -> Option<Status> {
         let full = self.torrents.get(torrent).map(Torrent::status);
         full.or_else(|| self.torrents.dormant(torrent).map(Dormant::status))
+    }
+
+    /// How many addresses of a torrent are known from where. `None`: there is none of that name.
+    #[must_use]
+    pub fn sources(&self, torrent: TorrentId) -> Option<Sources> {
+        self.torrents.get(torrent).map(Torrent::sources)
     }
 
     /// The connected peers of a torrent.
@@ -307,10 +317,16 @@ impl Engine {
     }
 
     fn command(&mut self, cx: &mut Turn<'_>, command: Command) {
-        match command {
-            Command::Add(add) => return self.add(cx, add),
-            Command::Rest(resting) => return self.rest(cx, &resting),
-            _ => {}
+        if let Command::Add(add) = command {
+            let (ticket, paused) = (add.ticket, add.paused);
+            return self.insert(cx, ticket, paused, |id, now, rng| Torrent::new(id, add, now, rng));
+        }
+        if let Command::Seek(it) = command {
+            let make = |id, now, rng: &Rng| Torrent::seek(id, it, now, rng);
+            return self.insert(cx, it.ticket, it.paused, make);
+        }
+        if let Command::Rest(resting) = command {
+            return self.rest(cx, &resting);
         }
         if let Command::Limit { torrent: None, rates } = command {
             self.shared.limits = Limits::new(rates, cx.now);
@@ -332,6 +348,7 @@ impl Engine {
         | Command::Check(id)
         | Command::Prioritise(id, _)
         | Command::Sequential(id, _)
+        | Command::Resolve(id, _)
         | Command::Limit { torrent: Some(id), .. }) = command
         else {
             return;
@@ -353,18 +370,25 @@ impl Engine {
             Command::Prioritise(_, priorities) => torrent.prioritise(cx, priorities),
             Command::Sequential(_, sequential) => torrent.sequential(sequential),
             Command::Limit { rates, .. } => torrent.limit(cx, rates),
-            Command::Add(_) | Command::Rest(_) | Command::Shutdown => {}
+            Command::Resolve(..) if self.ending => {}
+            Command::Resolve(_, add) => torrent.resolve(cx, add),
+            Command::Add(_) | Command::Rest(_) | Command::Seek(_) | Command::Shutdown => {}
         }
         torrent.catch_up(cx);
     }
 
-    fn add(&mut self, cx: &mut Turn<'_>, add: AddTorrent) {
+    fn insert(
+        &mut self,
+        cx: &mut Turn<'_>,
+        ticket: u64,
+        paused: bool,
+        make: impl FnOnce(TorrentId, Time, &Rng) -> Torrent,
+    ) {
         if self.ending {
             return;
         }
-        let (ticket, paused) = (add.ticket, add.paused);
         let (now, rng) = (cx.now, self.shared.rng.clone());
-        let id = self.torrents.insert_with(|id| Torrent::new(id, add, now, &rng));
+        let id = self.torrents.insert_with(|id| make(id, now, &rng));
         cx.out.push(Action::Notify(Notice::Added { ticket, torrent: id }));
         let Some(torrent) = self.torrents.get_mut(id) else { return };
         match paused {

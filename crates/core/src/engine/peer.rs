@@ -12,11 +12,13 @@ use super::bounds::{
     CHOKED_BLOCKS_MAX, CREDIT_BYTES, HINTS_MAX, LAPSED_MAX, SERVE_FAST, SERVE_SLOW, SERVES_MAX,
     SERVES_MIN,
 };
+use super::contact::Contact;
 use super::event::{LinkId, PeerSource};
 use super::meter::Meter;
 use super::partial::Origin;
 use super::pipeline::Pipeline;
 use super::status::PeerStatus;
+use super::torrent::Early;
 use crate::base::{Bitset, Time};
 
 /// A request of ours that the peer has not answered.
@@ -102,7 +104,10 @@ pub(super) struct Peer {
     pub(super) bad_haves: u32,
     pub(super) flaps: u32,
     pub(super) wasted_requests: u32,
-    pub(super) extended: bool,
+    /// What was agreed on by the extension protocol.
+    pub(super) contact: Contact,
+    /// What it said before it could be understood.
+    pub(super) early: Early,
 }
 
 impl Peer {
@@ -158,7 +163,8 @@ impl Peer {
             bad_haves: 0,
             flaps: 0,
             wasted_requests: 0,
-            extended: false,
+            contact: Contact::new(now),
+            early: Early::default(),
         }
     }
 

@@ -5,9 +5,11 @@ use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use super::bounds::{
-    BACKOFF_MAX, BACKOFF_MIN, DARK_REST, DARK_TRIES, KNOWN_MAX, PROBE_TIME, TRIES_AN_HOUR,
+    BACKOFF_MAX, BACKOFF_MIN, DARK_REST, DARK_TRIES, KNOWN_MAX, PROBE_TIME, STRANGERS_MAX,
+    TRIES_AN_HOUR,
 };
 use super::event::PeerSource;
+use super::status::Sources;
 use crate::base::{Rng, Time};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -16,6 +18,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 #[derive(Debug)]
 pub(super) struct Roster {
     people: BTreeMap<SocketAddr, Person>,
+    /// How many of them are strangers.
+    strangers: usize,
     rng: Rng,
 }
 
@@ -36,6 +40,8 @@ struct Person {
     rest_until: Time,
     /// It has everything: of no use once we have, too.
     seed: bool,
+    /// Only other peers tell of it, and it was never reached.
+    stranger: bool,
     /// Chance, drawn once: the order among equals.
     lot: u32,
 }
@@ -51,7 +57,7 @@ enum Standing {
 
 impl Roster {
     pub(super) fn new(rng: Rng) -> Self {
-        Self { people: BTreeMap::new(), rng }
+        Self { people: BTreeMap::new(), strangers: 0, rng }
     }
 
     /// Hears of an address; says whether it is new.
@@ -62,11 +68,20 @@ impl Roster {
         if let Some(person) = self.people.get_mut(&remote) {
             // What the user says counts more than what the world says.
             person.source = person.source.min(source);
+            if source != PeerSource::Exchange {
+                self.strangers -= usize::from(core::mem::take(&mut person.stranger));
+            }
             return false;
         }
-        if self.people.len() >= KNOWN_MAX && !self.make_room() {
+        let stranger = source == PeerSource::Exchange;
+        // Anybody can tell anything: what is told must prove real before more is believed.
+        if stranger && self.strangers >= STRANGERS_MAX && !self.make_room(|it| it.stranger) {
             return false;
         }
+        if self.people.len() >= KNOWN_MAX && !self.make_room(|_| true) {
+            return false;
+        }
+        self.strangers += usize::from(stranger);
         let lot = self.rng.bits() as u32;
         let person = Person {
             source,
@@ -78,6 +93,7 @@ impl Roster {
             hour: now,
             rest_until: Time::START,
             seed: false,
+            stranger,
             lot,
         };
         self.people.insert(remote, person);
@@ -205,7 +221,31 @@ impl Roster {
     pub(super) fn reached(&mut self, remote: SocketAddr) {
         if let Some(person) = self.people.get_mut(&remote) {
             person.tries = 0;
+            self.strangers -= usize::from(core::mem::take(&mut person.stranger));
         }
+    }
+
+    /// The torrent turns out to be private (BEP 27): who was not named by its trackers or the user
+    /// is forgotten.
+    pub(super) fn keep_private(&mut self) {
+        self.people.retain(|_, person| person.source.is_private());
+        self.strangers = 0;
+    }
+
+    /// How many are known from where.
+    pub(super) fn sources(&self) -> Sources {
+        let mut sources = Sources::default();
+        for person in self.people.values() {
+            *match person.source {
+                PeerSource::User => &mut sources.user,
+                PeerSource::Tracker => &mut sources.tracker,
+                PeerSource::Incoming => &mut sources.incoming,
+                PeerSource::Lan => &mut sources.lan,
+                PeerSource::Dht => &mut sources.dht,
+                PeerSource::Exchange => &mut sources.exchange,
+            } += 1;
+        }
+        sources
     }
 
     /// The address is our own, or that of a liar.
@@ -213,6 +253,10 @@ impl Roster {
         if let Some(person) = self.people.get_mut(&remote) {
             person.state = Standing::Never;
         }
+    }
+
+    pub(super) fn knows(&self, remote: SocketAddr) -> bool {
+        self.people.contains_key(&remote)
     }
 
     /// How we came to know it.
@@ -242,12 +286,17 @@ impl Roster {
         self.people.len()
     }
 
-    /// Forgets the idle address that failed most, if any failed.
-    fn make_room(&mut self) -> bool {
-        let idle = self.people.iter().filter(|(_, person)| person.state == Standing::Idle);
+    /// Forgets the idle address of these that failed most, if any failed.
+    fn make_room(&mut self, of: impl Fn(&Person) -> bool) -> bool {
+        let idle = |person: &Person| person.state == Standing::Idle && of(person);
+        let idle = self.people.iter().filter(|(_, person)| idle(person));
         let worst = idle.max_by_key(|(_, person)| (person.failures, person.lot));
         match worst.map(|(&remote, person)| (remote, person.failures)) {
-            Some((remote, 1..)) => self.people.remove(&remote).is_some(),
+            Some((remote, 1..)) => {
+                let gone = self.people.remove(&remote);
+                self.strangers -= usize::from(gone.is_some_and(|person| person.stranger));
+                true
+            }
             _ => false,
         }
     }
@@ -476,5 +525,39 @@ mod tests {
         assert!(roster.hear(remote(2, 1), PeerSource::Tracker, later(0)));
         assert!(!roster.people.contains_key(&worst));
         assert_eq!(roster.len(), KNOWN_MAX);
+    }
+
+    #[test]
+    fn what_peers_tell_must_prove_real_before_more_is_believed() {
+        let mut roster = roster();
+        let told = |n: u32| SocketAddr::from(([10, 1, (n >> 8) as u8, n as u8], 6881));
+        let hear = |roster: &mut Roster, n| roster.hear(told(n), PeerSource::Exchange, later(0));
+        assert_eq!((0..300).filter(|&n| hear(&mut roster, n)).count(), STRANGERS_MAX);
+        // Others are not in the way, and whoever is reached makes room.
+        assert!(roster.hear(remote(1, 1), PeerSource::Tracker, later(0)));
+        assert!(!hear(&mut roster, 300));
+        roster.reached(told(0));
+        assert!(hear(&mut roster, 300) && !hear(&mut roster, 301));
+        // So does who fails, and who is named by somebody better.
+        roster.failed(told(1), later(0));
+        assert!(hear(&mut roster, 301) && !hear(&mut roster, 302));
+        assert!(!roster.hear(told(2), PeerSource::Dht, later(0)), "it is known");
+        assert!(hear(&mut roster, 302) && !hear(&mut roster, 303));
+        let sources = roster.sources();
+        assert_eq!((sources.exchange, sources.dht, sources.tracker), (201, 1, 1));
+    }
+
+    #[test]
+    fn a_private_torrent_forgets_whom_its_trackers_do_not_know() {
+        let mut roster = roster();
+        let sources = [PeerSource::User, PeerSource::Tracker, PeerSource::Incoming]
+            .into_iter()
+            .chain([PeerSource::Lan, PeerSource::Dht, PeerSource::Exchange]);
+        for (last, source) in (1..).zip(sources) {
+            roster.hear(remote(last, 1), source, later(0));
+        }
+        roster.keep_private();
+        let left = Sources { user: 1, tracker: 1, incoming: 1, ..Sources::default() };
+        assert_eq!(roster.sources(), left);
     }
 }

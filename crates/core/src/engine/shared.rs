@@ -234,3 +234,12 @@ impl Cx<'_> {
         self.out.push_with(|| Action::Send { link, message: Message::Request(block) });
     }
 }
+
+/// Whether two peers may be the same machine. On loopback everybody has one address.
+pub(super) fn same_machine(one: SocketAddr, other: SocketAddr) -> bool {
+    let ip = one.ip().to_canonical();
+    match ip.is_loopback() {
+        true => one == other,
+        false => ip == other.ip().to_canonical(),
+    }
+}

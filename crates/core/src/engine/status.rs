@@ -9,6 +9,8 @@ use super::event::PeerSource;
 /// What a torrent is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
+    /// Its metadata is being looked for.
+    Seeking(Seeking),
     /// Its folder is being looked at.
     Opening,
     /// What lies on the disk is being checked.
@@ -26,6 +28,38 @@ pub enum State {
     Seeding,
     /// Stopped by the user, or by an error of the disk.
     Stopped(Option<StoreError>),
+}
+
+/// How far the search for metadata is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seeking {
+    /// Connected peers that say they have it, and are asked.
+    pub asked: u32,
+    /// Its blocks, of 16 KiB, that are there.
+    pub blocks: u32,
+    /// Its blocks in all; 0 while nobody has said.
+    pub of: u32,
+    /// Peers that sent false ones.
+    pub liars: u32,
+    /// It is found, and the program has not yet said what it holds.
+    pub found: bool,
+}
+
+/// How many addresses of a torrent are known from where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// From the user.
+    pub user: u32,
+    /// From trackers.
+    pub tracker: u32,
+    /// From themselves: they connected to us.
+    pub incoming: u32,
+    /// From the local network.
+    pub lan: u32,
+    /// From the DHT.
+    pub dht: u32,
+    /// From other peers.
+    pub exchange: u32,
 }
 
 /// A torrent at one moment. Bytes are of payload; rates are bytes a second over a few seconds.

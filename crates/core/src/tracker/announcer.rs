@@ -5,6 +5,7 @@ mod one;
 mod tests;
 mod values;
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -16,6 +17,7 @@ use toubkal_wire::announce::{Event as Why, Failure};
 pub use self::values::*;
 
 use self::one::{Asked, One};
+use super::udp::Question;
 use super::{pace, redact, said};
 use crate::base::{Machine, Outbox, Rng, Time};
 
@@ -35,6 +37,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 /// At the end, how long an announce that is under way may keep `stopped` waiting.
 const GRACE: Duration = Duration::from_secs(3);
+/// Where tiers are asked at once: an answer that takes longer is not waited for.
+const SLOW: Duration = Duration::from_secs(5);
 /// No tracker is scraped more often.
 const SCRAPE_PAUSE: Duration = Duration::from_secs(60);
 
@@ -128,9 +132,11 @@ impl Announcer {
     }
 
     /// The trackers whose turn it is, with the times from which they may be asked: in each group
-    /// the failing ones up to the first that is not, and all that have to hear `completed`.
+    /// the failing ones up to the first that is not, and all that have to hear `completed`. Where
+    /// tiers are asked at once, one that is slow does not hold up the others of its tier.
     fn turns(&self) -> impl Iterator<Item = (usize, Time)> + '_ {
         let mut settled = None;
+        let mut slow = None;
         self.trackers.iter().enumerate().filter_map(move |(index, tracker)| {
             let group = match self.config.tiers {
                 Tiers::InOrder => 0,
@@ -140,10 +146,21 @@ impl Announcer {
             if !turn || !tracker.askable() {
                 return None;
             }
-            if tracker.fails == 0 || tracker.announce.is_some() {
-                settled = Some(group);
+            match (&tracker.announce, self.config.tiers) {
+                (Some(asked), Tiers::AtOnce) => {
+                    slow = Some((group, asked.at.after(SLOW)));
+                    return None;
+                }
+                (Some(_), Tiers::InOrder) => {
+                    settled = Some(group);
+                    return None;
+                }
+                (None, _) if tracker.fails == 0 => settled = Some(group),
+                (None, _) => {}
             }
-            tracker.announce.is_none().then(|| (index, self.due(tracker)))
+            let from = slow.filter(|(of, _)| *of == group && !self.owes_completed(tracker));
+            let from = from.map_or(Time::START, |(_, from)| from);
+            Some((index, self.due(tracker).max(from)))
         })
     }
 
@@ -207,7 +224,12 @@ impl Announcer {
             ip: self.config.ip,
             ..Query::new(self.config.info_hash, self.config.peer_id, self.config.port)
         };
-        out.push(Action::Ask { id, kind: AskKind::Announce, url: query.url(&tracker.url) });
+        out.push(if tracker.is_udp() {
+            let question = Question::Announce(Box::new(query));
+            Action::AskUdp { id, url: tracker.url.clone(), question }
+        } else {
+            Action::Ask { id, kind: AskKind::Announce, url: query.url(&tracker.url) }
+        });
     }
 
     fn scrape(&mut self, now: Time, out: &mut Outbox<Action>) {
@@ -216,12 +238,21 @@ impl Announcer {
             if !tracker.askable() || tracker.scrape.is_some() || tracker.scrape_from > now {
                 continue;
             }
-            let Some(url) = scrape_url(&tracker.url, &[self.config.info_hash]) else { continue };
-            let id = self.ask_id();
+            let hash = self.config.info_hash;
+            let id = AskId(self.asked + 1);
+            let action = if tracker.is_udp() {
+                let question = Question::Scrape(hash);
+                Action::AskUdp { id, url: tracker.url.clone(), question }
+            } else if let Some(url) = scrape_url(&tracker.url, &[hash]) {
+                Action::Ask { id, kind: AskKind::Scrape, url }
+            } else {
+                continue;
+            };
+            self.asked = id.0;
             let tracker = &mut self.trackers[index];
             tracker.scrape = Some((id, now));
             tracker.scrape_from = now.after(SCRAPE_PAUSE);
-            out.push(Action::Ask { id, kind: AskKind::Scrape, url });
+            out.push(action);
         }
     }
 

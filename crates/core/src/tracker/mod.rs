@@ -5,6 +5,7 @@ mod announcer;
 mod pace;
 mod registry;
 mod shown;
+pub mod udp;
 
 pub use announcer::{
     Action, Announcer, AskId, AskKind, Config, Event, News, Problem, Progress, State, Status,

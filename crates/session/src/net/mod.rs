@@ -4,6 +4,7 @@ mod brain;
 mod clock;
 mod hand;
 mod news;
+mod udp;
 mod wake;
 
 use std::io;
@@ -26,8 +27,9 @@ use crate::state::{Key, Refusal, Row, State, Whole};
 use crate::store::{Left, Store};
 pub(crate) use brain::bytes;
 use brain::{Brain, Identity, Mind};
-use hand::{Hand, WAKE};
+use hand::{DATAGRAMS, Hand, WAKE};
 pub(crate) use news::News;
+use udp::Udp;
 use wake::{Inlet, Wake};
 
 /// Orders that wait for the network thread; whoever gives more waits.
@@ -113,6 +115,8 @@ impl Control {
         let waker = Waker::new(poll.registry(), WAKE).map_err(system("no event queue"))?;
         let wake = Arc::new(Wake::new(waker));
         let hand = Hand::new(poll, listeners).map_err(system("no event queue"))?;
+        let udp = Udp::new(&listening_on, options.lan, hand.registry(), DATAGRAMS)
+            .map_err(system("no event queue"))?;
         let port = listening_on.first().map_or(0, SocketAddr::port);
         let identity = identity(options, port)?;
         let engine = engine(options, &identity)?;
@@ -125,6 +129,8 @@ impl Control {
         let parts = brain::Parts {
             engine,
             hand,
+            udp,
+            lan: options.lan.then(|| listening_on.clone()),
             store,
             orders,
             replies,

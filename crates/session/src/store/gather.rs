@@ -113,8 +113,10 @@ fn run(parts: &[Part]) -> usize {
 }
 
 fn write_run(writes: &[Write], run: &[Part]) -> Result<(), StoreError> {
-    let slices: Vec<&[u8]> =
-        run.iter().map(|part| &writes[part.write].buffer[part.start..part.end]).collect();
+    let mut slices = [&[][..]; rw::SLICES_MAX];
+    for (slice, part) in slices.iter_mut().zip(run) {
+        *slice = &writes[part.write].buffer[part.start..part.end];
+    }
     let disk = &writes[run[0].write].disk;
-    disk.write(run[0].key, &slices, run[0].offset).map_err(fault(run[0].file))
+    disk.write(run[0].key, &slices[..run.len()], run[0].offset).map_err(fault(run[0].file))
 }

@@ -29,8 +29,15 @@ pub(super) enum Order {
 
 /// How long blocks wait for neighbours, when many come; they are written with fewer calls then.
 const FLUSH_TIME: Duration = Duration::from_millis(2);
-/// How long a piece waits for others, when many come; they are hashed side by side then.
-const PROVE_TIME: Duration = Duration::from_millis(20);
+/// How long a piece waits for others, when many come; they are hashed side by side then. Of 8 MiB,
+/// two come in this time when much begins to come.
+const PROVE_TIME: Duration = Duration::from_millis(100);
+/// Without any order for this long, no others are about to come.
+const QUIET_TIME: Duration = Duration::from_millis(5);
+
+/// The most orders between two looks at the clock: a queue that is never empty must not hide that
+/// time passes.
+const TURN_ORDERS: usize = 64;
 
 /// The thread for blocks: all jobs of some of the pieces.
 pub(super) struct Lane {
@@ -45,26 +52,30 @@ pub(super) struct Lane {
     checks: Vec<(Arc<Disk>, JobId, u32)>,
     /// and since when they wait.
     checking: Option<Instant>,
+    /// When the last order came.
+    heard: Instant,
     scratch: Vec<u8>,
 }
 
 impl Lane {
     pub(super) fn new(inbox: Receiver<Order>, answer: Answer) -> Self {
+        let now = Instant::now();
         Self {
             inbox,
             answer,
-            flow: Flow::new(Instant::now()),
+            flow: Flow::new(now),
             hot: Hot::default(),
             gather: Gather::default(),
             gathering: None,
             checks: Vec::new(),
             checking: None,
+            heard: now,
             scratch: Vec::new(),
         }
     }
 
-    /// Works until nobody can send any more. Whatever waits in the queue is done together; and
-    /// while much comes, it is put off for a moment, to be done together with more.
+    /// Works until nobody can send any more. What waits in the queue is done together; and while
+    /// much comes, it is put off for a moment, to be done together with more.
     pub(super) fn run(mut self) {
         loop {
             let order = match self.due() {
@@ -72,34 +83,45 @@ impl Lane {
                 None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
             let ended = matches!(order, Err(RecvTimeoutError::Disconnected));
-            let now = Instant::now();
-            self.flow.turn(now);
-            let mut order = order.ok();
-            while let Some(next) = order {
-                self.obey(now, next);
-                order = self.inbox.try_recv().ok();
-            }
-            let all = ended || !self.flow.is_fast();
-            let due = |since: Option<Instant>, time| {
-                since.is_some_and(|since| all || now.saturating_duration_since(since) >= time)
-            };
-            if due(self.gathering, FLUSH_TIME) {
-                self.flush();
-            }
-            if due(self.checking, PROVE_TIME) {
-                self.prove();
-            }
+            self.turn(Instant::now(), order.ok(), ended);
             if ended {
                 return;
             }
         }
     }
 
+    /// This order and some that wait behind it, and then what has waited long enough.
+    pub(super) fn turn(&mut self, now: Instant, order: Option<Order>, ended: bool) {
+        self.flow.turn(now);
+        if let Some(order) = order {
+            self.heard = now;
+            self.obey(now, order);
+        }
+        for _ in 1..TURN_ORDERS {
+            let Ok(order) = self.inbox.try_recv() else { break };
+            self.obey(now, order);
+        }
+        let all = ended || !self.flow.is_fast();
+        let due = |at: Option<Instant>| at.is_some_and(|at| all || at <= now);
+        if due(self.flush_at()) {
+            self.flush();
+        }
+        if due(self.prove_at()) {
+            self.prove();
+        }
+    }
+
     /// When what waits is to be done at the latest.
     fn due(&self) -> Option<Instant> {
-        let flush = self.gathering.map(|since| since + FLUSH_TIME);
-        let prove = self.checking.map(|since| since + PROVE_TIME);
-        flush.into_iter().chain(prove).min()
+        self.flush_at().into_iter().chain(self.prove_at()).min()
+    }
+
+    fn flush_at(&self) -> Option<Instant> {
+        self.gathering.map(|since| since + FLUSH_TIME)
+    }
+
+    fn prove_at(&self) -> Option<Instant> {
+        self.checking.map(|since| (since + PROVE_TIME).min(self.heard + QUIET_TIME))
     }
 
     fn obey(&mut self, now: Instant, order: Order) {
@@ -221,7 +243,7 @@ impl Flow {
     }
 
     /// Looks at the clock.
-    fn turn(&mut self, now: Instant) {
+    pub(super) fn turn(&mut self, now: Instant) {
         let time = now.saturating_duration_since(self.since);
         if time >= Self::WINDOW {
             let windows = time.as_nanos() / Self::WINDOW.as_nanos();

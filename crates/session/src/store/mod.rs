@@ -41,6 +41,7 @@ pub(crate) use inspect::Inspection;
 use keep::Kept;
 use lane::{Lane, Order};
 pub(crate) use left::{Ledger, Left, Mark, Marks, Then};
+use reads::Rows;
 pub(crate) use rw::{ahead, read_at};
 pub(crate) use verifier::Sum;
 pub use verifier::Verifier;
@@ -91,6 +92,7 @@ pub(crate) struct Store {
     answer: Unseen<Answer>,
     lanes: Vec<Sender<Order>>,
     readers: Option<Sender<Order>>,
+    rows: Rows,
     chores: Option<Sender<Order>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -105,14 +107,15 @@ impl Store {
         let mut lanes = Vec::new();
         let (readers, reads) = unbounded();
         let (chores, slow) = unbounded();
-        let pool = Pool::new(READ_BYTES_KEPT);
+        let (pool, rows) = (Pool::new(READ_BYTES_KEPT), Rows::default());
         for _ in 0..workers.max(1) {
             let (lane, inbox) = unbounded();
             lanes.push(lane);
             let lane = Lane::new(inbox, Arc::clone(&answer));
             threads.push(spawn("store", move || lane.run()));
-            let (inbox, answer, pool) = (reads.clone(), Arc::clone(&answer), pool.clone());
-            threads.push(spawn("store-read", move || reads::serve(&inbox, &answer, &pool)));
+            let (inbox, answer) = (reads.clone(), Arc::clone(&answer));
+            let (pool, rows) = (pool.clone(), rows.clone());
+            threads.push(spawn("store-read", move || reads::serve(&inbox, &answer, &pool, &rows)));
         }
         let done = Arc::clone(&answer);
         threads.push(spawn("store-chores", move || lane::chores(&slow, &done)));
@@ -122,6 +125,7 @@ impl Store {
             answer: Unseen(answer),
             lanes,
             readers: Some(readers),
+            rows,
             chores: Some(chores),
             threads,
         }
@@ -170,6 +174,11 @@ impl Store {
                 send(self.chores.as_ref(), Order::Task(disk, task));
             }
         }
+    }
+
+    /// Takes back what [`Reply::Reads`] came in.
+    pub(crate) fn keep(&self, row: Vec<ReadBlock>) {
+        self.rows.keep(row);
     }
 
     /// Every lane comes to the release after what it has queued; then the files are closed.

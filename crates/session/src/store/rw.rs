@@ -4,8 +4,11 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 
-/// Slices in one write: what Linux takes at once (IOV_MAX).
-pub(super) const SLICES_MAX: usize = 1024;
+/// Slices in one write: 4 MiB of blocks. Lists of them are on the stack.
+pub(super) const SLICES_MAX: usize = 256;
+/// Slices in one read.
+#[cfg(unix)]
+const READ_SLICES_MAX: usize = 32;
 
 /// Reads until `buffer` is full or the file ends; how many bytes it were.
 pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
@@ -84,9 +87,12 @@ fn read_once(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
 
 #[cfg(unix)]
 fn read_vectored(file: &File, buffers: &mut [impl AsMut<[u8]>], offset: u64) -> io::Result<usize> {
-    let buffers = buffers.iter_mut().take(SLICES_MAX);
-    let mut list: Vec<_> = buffers.map(|buffer| io::IoSliceMut::new(buffer.as_mut())).collect();
-    Ok(rustix::io::preadv(file, &mut list, offset)?)
+    let mut list: [_; READ_SLICES_MAX] = std::array::from_fn(|_| io::IoSliceMut::new(&mut []));
+    let count = buffers.len().min(READ_SLICES_MAX);
+    for (slice, buffer) in list.iter_mut().zip(buffers) {
+        *slice = io::IoSliceMut::new(buffer.as_mut());
+    }
+    Ok(rustix::io::preadv(file, &mut list[..count], offset)?)
 }
 
 #[cfg(not(unix))]
@@ -101,9 +107,12 @@ fn write_once(file: &File, slices: &[&[u8]], head: usize, offset: u64) -> io::Re
     if let [only] = slices {
         return std::os::unix::fs::FileExt::write_at(file, &only[head..], offset);
     }
-    let mut list: Vec<IoSlice<'_>> = slices.iter().map(|slice| IoSlice::new(slice)).collect();
+    let mut list = [IoSlice::new(&[]); SLICES_MAX];
+    for (place, slice) in list.iter_mut().zip(slices) {
+        *place = IoSlice::new(slice);
+    }
     list[0].advance(head);
-    Ok(rustix::io::pwritev(file, &list, offset)?)
+    Ok(rustix::io::pwritev(file, &list[..slices.len()], offset)?)
 }
 
 #[cfg(not(unix))]

@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::LocalSet;
 use tokio::time::timeout;
 use toubkal_core::engine::TorrentId;
+use toubkal_core::tracker::udp::Question;
 use toubkal_core::tracker::{AskId, AskKind, Event};
 use toubkal_wire::announce::{self, ScrapeReply};
 use toubkal_wire::compact;
@@ -27,6 +28,8 @@ const AT_ONCE: usize = 64;
 const QUEUE: usize = 4096;
 /// Look-ups of names at once; they block a thread each.
 const LOOK_UPS: usize = 16;
+/// What a look-up may take.
+const LOOK_UP_TIME: Duration = Duration::from_secs(10);
 /// Addresses of one host name that count.
 const ADDRESSES_MAX: usize = 4;
 
@@ -43,6 +46,21 @@ pub enum Ask {
         kind: AskKind,
         /// Complete. Secret.
         url: String,
+    },
+    /// Looks up where a tracker is that is asked over UDP.
+    Host {
+        /// Comes back with the answer.
+        torrent: TorrentId,
+        /// Comes back with the answer.
+        id: AskId,
+        /// The tracker's.
+        host: String,
+        /// The tracker's.
+        port: u16,
+        /// Comes back with the answer.
+        question: Question,
+        /// Comes back with the answer.
+        path: String,
     },
     /// Carries out [`toubkal_core::tracker::Action::Resolve`].
     Names {
@@ -65,6 +83,19 @@ pub enum Reply {
         id: AskId,
         /// What became of it.
         outcome: Outcome,
+    },
+    /// One to each [`Ask::Host`].
+    Host {
+        /// From the question.
+        torrent: TorrentId,
+        /// From the question.
+        id: AskId,
+        /// From the question.
+        question: Question,
+        /// From the question.
+        path: String,
+        /// Where the tracker is.
+        addresses: Result<Vec<SocketAddr>, HttpError>,
     },
     /// Addresses of peers; none came where this does not.
     Peers {
@@ -166,11 +197,17 @@ impl Client {
     /// Asks; never blocks. The answer comes through `tell`, perhaps before this returns.
     pub fn ask(&self, ask: Ask) {
         let Some(asks) = &self.asks else { return };
-        if let Err(error) = asks.try_send(ask)
-            && let Ask::Tracker { torrent, id, kind, .. } = error.into_inner()
-        {
-            let outcome = Outcome::Failed(kind, HttpError::Busy);
-            (self.tell)(Reply::Tracker { torrent, id, outcome });
+        let Err(error) = asks.try_send(ask) else { return };
+        match error.into_inner() {
+            Ask::Tracker { torrent, id, kind, .. } => {
+                let outcome = Outcome::Failed(kind, HttpError::Busy);
+                (self.tell)(Reply::Tracker { torrent, id, outcome });
+            }
+            Ask::Host { torrent, id, question, path, .. } => {
+                let addresses = Err(HttpError::Busy);
+                (self.tell)(Reply::Host { torrent, id, question, path, addresses });
+            }
+            Ask::Names { .. } => {}
         }
     }
 
@@ -236,6 +273,10 @@ async fn answer(http: Rc<Http>, ask: Ask, tell: &Arc<Tell>) {
                 tell(Reply::Peers { torrent, peers });
             }
         }
+        Ask::Host { torrent, id, host, port, question, path } => {
+            let addresses = find(&host, port).await;
+            tell(Reply::Host { torrent, id, question, path, addresses });
+        }
         Ask::Tracker { torrent, id, kind, url } => {
             let tell = |outcome| tell(Reply::Tracker { torrent, id, outcome });
             match kind {
@@ -290,11 +331,20 @@ async fn once(http: &Http, url: &str, family: Family, kind: AskKind) -> Outcome 
     }
 }
 
+/// All addresses of a host.
+async fn find(host: &str, port: u16) -> Result<Vec<SocketAddr>, HttpError> {
+    match timeout(LOOK_UP_TIME, tokio::net::lookup_host((host, port))).await {
+        Ok(Ok(found)) => Ok(found.collect()),
+        Ok(Err(_)) => Err(HttpError::Name),
+        Err(_) => Err(HttpError::TimedOut),
+    }
+}
+
 async fn look_up(names: Vec<(String, u16)>) -> Vec<SocketAddr> {
     let mut peers = Vec::new();
     for (name, port) in names.into_iter().take(announce::NAMES_MAX) {
-        let found = timeout(Duration::from_secs(10), tokio::net::lookup_host((name, port))).await;
-        if let Ok(Ok(found)) = found {
+        if let Ok(found) = find(&name, port).await {
+            let found = found.into_iter();
             peers.extend(found.filter(|peer| compact::usable(*peer)).take(ADDRESSES_MAX));
         }
     }

@@ -1,4 +1,5 @@
-//! A small HTTP tracker, for a local network, for tests and for the demonstration.
+//! A small tracker, over HTTP and UDP on the same port, for a local network, for tests and for
+//! the demonstration.
 //!
 //! It keeps its swarms in memory and has no way to tell members from strangers: it is not made
 //! for the internet. Whoever connects can use up no more than [`Options`] allows.
@@ -8,7 +9,7 @@ mod tests;
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -25,8 +26,13 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::task::LocalSet;
 use tokio::time::{sleep, timeout};
 use toubkal_core::base::{Rng, Time};
-use toubkal_core::tracker::{Limits, Registry};
+use toubkal_core::tracker::{Limits, Registry, udp};
 use toubkal_wire::announce::{Query, scrape_hashes};
+
+/// Ports that are tried where any will do: another program may have one over UDP alone.
+const PORTS_TRIED: u32 = 16;
+/// Bytes of a packet that are read.
+const PACKET_BYTES_MAX: usize = 2 * 1024;
 
 /// What the tracker takes in.
 #[derive(Clone, Debug)]
@@ -72,16 +78,17 @@ impl Server {
     pub fn start(listen: SocketAddr, options: Options) -> io::Result<Self> {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(io::Error::other)?;
-        let listener = TcpListener::bind(listen)?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
+        let (listener, datagrams, address) = bind(listen)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let registry = Registry::new(options.limits.clone(), Rng::new(seed));
+        let rng = Rng::new(seed);
+        let udp = Arc::new(udp::Server::new(rng.fork("connection ids")));
+        let registry = Registry::new(options.limits.clone(), rng);
         let registry = Arc::new(Mutex::new(registry));
-        let desk = Desk { registry: registry.clone(), epoch: Instant::now() };
+        let desk = Desk { registry: registry.clone(), udp, epoch: Instant::now() };
         let (end, ended) = oneshot::channel();
         let thread = thread::Builder::new().name("tracker server".into()).spawn(move || {
             LocalSet::new().block_on(&runtime, async {
+                tokio::task::spawn_local(receive(datagrams, desk.clone()));
                 tokio::task::spawn_local(accept(listener, options, desk));
                 let _ = ended.await;
             });
@@ -101,6 +108,12 @@ impl Server {
         format!("http://{}/announce", self.address)
     }
 
+    /// The same over UDP (BEP 15).
+    #[must_use]
+    pub fn udp_url(&self) -> String {
+        format!("udp://{}/announce", self.address)
+    }
+
     /// Swarms and peers that it remembers.
     #[must_use]
     pub fn size(&self) -> (usize, usize) {
@@ -114,6 +127,39 @@ impl Drop for Server {
         if let Some(thread) = self.thread.take() {
             // A panic over there has been shown already.
             let _ = thread.join();
+        }
+    }
+}
+
+/// Takes an address over TCP and UDP. Where any port will do, it is one that both have free.
+fn bind(listen: SocketAddr) -> io::Result<(TcpListener, UdpSocket, SocketAddr)> {
+    let mut tries = if listen.port() == 0 { PORTS_TRIED } else { 1 };
+    loop {
+        tries -= 1;
+        let listener = TcpListener::bind(listen)?;
+        let address = listener.local_addr()?;
+        match UdpSocket::bind(address) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
+            datagrams => {
+                let datagrams = datagrams?;
+                listener.set_nonblocking(true)?;
+                datagrams.set_nonblocking(true)?;
+                return Ok((listener, datagrams, address));
+            }
+        }
+    }
+}
+
+async fn receive(socket: UdpSocket, desk: Desk) {
+    let Ok(socket) = tokio::net::UdpSocket::from_std(socket) else { return };
+    // What is longer is cut: no question is.
+    let mut packet = [0; PACKET_BYTES_MAX];
+    loop {
+        // An error speaks of a packet that was sent before.
+        let Ok((length, from)) = socket.recv_from(&mut packet).await else { continue };
+        if let Some(answer) = desk.answer_packet(from, &packet[..length]) {
+            // One that the system has no room for is lost, as others are on their way.
+            let _ = socket.try_send_to(&answer, from);
         }
     }
 }
@@ -156,17 +202,26 @@ async fn serve(stream: TcpStream, from: IpAddr, options: &Options, desk: Desk) {
 #[derive(Clone, Debug)]
 struct Desk {
     registry: Arc<Mutex<Registry>>,
+    udp: Arc<udp::Server>,
     epoch: Instant,
 }
 
 impl Desk {
+    fn now(&self) -> Time {
+        Time::from_nanos(u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    fn answer_packet(&self, from: SocketAddr, packet: &[u8]) -> Option<Vec<u8>> {
+        let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        self.udp.answer(self.now(), from, packet, &mut registry)
+    }
+
     fn answer(&self, from: IpAddr, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         if request.method() != Method::GET {
             return page(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here\n");
         }
         let query = request.uri().query().unwrap_or_default();
-        let nanos = u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        let now = Time::from_nanos(nanos);
+        let now = self.now();
         let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         match request.uri().path() {
             "/announce" => match Query::parse(query) {

@@ -23,6 +23,8 @@ impl World {
             match host.have() {
                 // It is not there yet, or opens its files.
                 None => true,
+                // Nor does it know what there is.
+                Some(have) if have.len() != pieces => true,
                 Some(have) => {
                     there.minus(&have).any(|piece| self.wants(&host.setup.priorities, piece))
                 }

@@ -160,9 +160,9 @@ impl World {
         }
         let machine = &self.hosts[host];
         let now = machine.clock.read(self.now);
-        let (layout, links_max) = (&*self.layout, machine.setup.links);
+        let (layout, setup) = (&*self.layout, &machine.setup);
         let watch = self.watch.host(host);
-        watch.safety.wants(host, action, links_max);
+        watch.safety.wants(host, action, setup);
         match action {
             Action::Send { link, message } => watch.says(now, *link, message, layout),
             Action::Serve { link, block, .. } => watch.serves(host, now, *link, *block),

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use toubkal_core::base::Bitset;
-use toubkal_core::engine::bounds::{FINISHES_MAX, STORING_BYTES_MAX};
+use toubkal_core::engine::bounds::{FINISHES_MAX, SEEK_DIALS, STORING_BYTES_MAX};
 use toubkal_core::engine::{Action, Config, JobId};
 
 use crate::disk::Disk;
+use crate::host::Setup;
 
 /// What one engine holds and has under way.
 #[derive(Debug)]
@@ -49,11 +50,14 @@ impl Safety {
         self.verified = have.clone();
     }
 
-    pub(super) fn wants(&mut self, host: usize, action: &Action, links_max: u32) {
+    pub(super) fn wants(&mut self, host: usize, action: &Action, setup: &Setup) {
         let (job, bytes) = match action {
             Action::Dial { .. } => {
                 self.dials += 1;
-                let most = Config::default().dials_max.min(links_max);
+                let most = match setup.magnet {
+                    true => SEEK_DIALS as u32,
+                    false => Config::default().dials_max.min(setup.links),
+                };
                 assert!(self.dials <= most, "host {host} tries {} addresses at once", self.dials);
                 return;
             }

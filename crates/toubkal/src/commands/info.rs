@@ -2,6 +2,7 @@
 
 use clap::Args;
 use serde::Serialize;
+use toubkal_wire::magnet::Magnet;
 use toubkal_wire::metainfo::Metainfo;
 
 use crate::exit::{Exit, Failure};
@@ -16,26 +17,26 @@ use crate::{json, progress, source, text, units};
     after_help = "Examples:\n  \
         toubkal info debian.torrent\n  \
         toubkal info https://example.org/debian.torrent\n  \
+        toubkal info --offline 'magnet:?xt=urn:btih:...'\n  \
         toubkal info --json debian.torrent | jq -r '.files[].path'"
 )]
 pub(crate) struct InfoArgs {
-    /// A path, an http(s) address, or `-` for standard input
+    /// A path, an http(s) address, a magnet link, or `-` for standard input
     #[arg(value_name = "SOURCE")]
     source: Source,
+    /// Read a magnet link, and look for nothing that is not in it
+    #[arg(long)]
+    offline: bool,
     /// One JSON object
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn run(args: &InfoArgs) -> Result<Exit, Failure> {
-    let metainfo = source::metainfo(&args.source).map_err(|failure| match failure.exit {
-        // One line, and a plain no: this command is also a question.
-        Exit::BadTorrent => {
-            let cause = failure.cause.unwrap_or_default();
-            Failure::new(Exit::Failed, format!("{}: {cause}", failure.what))
-        }
-        _ => failure,
-    })?;
+    if let (Source::Magnet(link), true) = (&args.source, args.offline) {
+        return magnet(link, args.json);
+    }
+    let metainfo = source::metainfo(&args.source).map_err(plain_no)?;
     match args.json {
         true => json::print(&Info::new(&metainfo))?,
         false => progress::print(&text_of(&metainfo))?,
@@ -43,7 +44,85 @@ pub(crate) fn run(args: &InfoArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// The object that `--json` prints; its shape is fixed, see `docs/json.md`.
+/// One line, and a plain no: this command is also a question.
+fn plain_no(failure: Failure) -> Failure {
+    match failure.exit {
+        Exit::BadTorrent => {
+            let cause = failure.cause.unwrap_or_default();
+            Failure::new(Exit::Failed, format!("{}: {cause}", failure.what))
+        }
+        _ => failure,
+    }
+}
+
+fn magnet(link: &str, json: bool) -> Result<Exit, Failure> {
+    let magnet = source::link(link).map_err(plain_no)?;
+    match json {
+        true => json::print(&Link::new(&magnet))?,
+        false => progress::print(&text_of_link(&magnet))?,
+    }
+    Ok(Exit::Done)
+}
+
+/// What `--json` prints of a magnet link; its shape is fixed, see `docs/json.md`.
+#[derive(Serialize)]
+struct Link<'m> {
+    v1: Option<String>,
+    v2: Option<String>,
+    name: Option<&'m str>,
+    trackers: &'m [String],
+    web_seeds: &'m [String],
+    peers: Vec<String>,
+    select_only: Option<Vec<u32>>,
+    public_key: Option<String>,
+    salt: Option<String>,
+    others: Vec<String>,
+    oddities: Vec<String>,
+}
+
+impl<'m> Link<'m> {
+    fn new(magnet: &'m Magnet) -> Self {
+        let publisher = magnet.publisher.as_ref();
+        Self {
+            v1: magnet.v1.map(|hash| text::hex(&hash)),
+            v2: magnet.v2.map(|hash| text::hex(&hash)),
+            name: magnet.name.as_deref(),
+            trackers: &magnet.trackers,
+            web_seeds: &magnet.web_seeds,
+            peers: magnet.peers.iter().map(ToString::to_string).collect(),
+            select_only: magnet.select_only.as_ref().map(|files| files.files().collect()),
+            public_key: publisher.map(|publisher| text::hex(&publisher.key)),
+            salt: publisher.map(|publisher| text::hex(&publisher.salt)),
+            others: magnet.others.iter().map(|(name, value)| format!("{name}={value}")).collect(),
+            oddities: magnet.oddities.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+fn text_of_link(magnet: &Magnet) -> String {
+    let name = magnet.name.as_deref().unwrap_or("a torrent without a name");
+    let mut sheet = Sheet(format!("{}\n\n", text::escape(name)));
+    sheet.row_if("info-hash", magnet.v1.map(|hash| text::hex(&hash)).as_deref());
+    sheet.row_if("info-hash v2", magnet.v2.map(|hash| text::hex(&hash)).as_deref());
+    if let Some(publisher) = &magnet.publisher {
+        sheet.row("public key", &text::hex(&publisher.key));
+        if !publisher.salt.is_empty() {
+            sheet.row("salt", &text::hex(&publisher.salt));
+        }
+    }
+    magnet.trackers.iter().for_each(|url| sheet.row("tracker", url));
+    magnet.web_seeds.iter().for_each(|url| sheet.row("web seed", url));
+    magnet.peers.iter().for_each(|peer| sheet.row("peer", &peer.to_string()));
+    sheet.row_if("files", magnet.select_only.as_ref().map(ToString::to_string).as_deref());
+    magnet
+        .others
+        .iter()
+        .for_each(|(name, value)| sheet.row("not known", &format!("{name}={value}")));
+    magnet.oddities.iter().for_each(|oddity| sheet.row("odd", &oddity.to_string()));
+    sheet.0
+}
+
+/// The object that `--json` prints of a torrent; its shape is fixed, see `docs/json.md`.
 #[derive(Serialize)]
 struct Info<'m> {
     name: &'m str,

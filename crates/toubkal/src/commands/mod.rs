@@ -7,6 +7,7 @@ pub(crate) mod demo;
 pub(crate) mod get;
 pub(crate) mod help;
 pub(crate) mod info;
+pub(crate) mod magnet;
 pub(crate) mod man;
 pub(crate) mod paths;
 pub(crate) mod replay;
@@ -26,6 +27,7 @@ pub(crate) fn run(command: Option<Command>) -> Result<Exit, Failure> {
         Command::Seed(args) => seed::run(&args),
         Command::Create(args) => create::run(&args),
         Command::Info(args) => info::run(&args),
+        Command::Magnet(args) => magnet::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Bencode(args) => bencode::run(&args),
         Command::Replay(args) => replay::run(&args),

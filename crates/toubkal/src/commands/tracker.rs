@@ -16,7 +16,8 @@ use crate::{cli, json};
 #[derive(Args, Debug)]
 #[command(
     long_about = "Run a small tracker, for a local network or for tests, until Ctrl-C.\n\n\
-        It keeps its swarms in memory and forgets them when it ends.",
+        It is asked over HTTP and over UDP, on the same port. It keeps its swarms in memory and \
+        forgets them when it ends.",
     after_help = "Examples:\n  \
         toubkal tracker\n  \
         toubkal tracker --listen 192.168.1.10:6969\n  \
@@ -46,10 +47,12 @@ pub(crate) fn run(args: &TrackerArgs) -> Result<Exit, Failure> {
     })?;
     let announce = tracker.url();
     if args.json {
-        json::print(&serde_json::json!({"event": "listen", "announce": announce}))?;
+        let udp = tracker.udp_url();
+        json::print(&serde_json::json!({"event": "listen", "announce": announce, "udp": udp}))?;
     } else {
         progress::print(&format!("{announce}\n"))?;
-        Screen::new(false).say("the tracker runs until Ctrl-C");
+        let udp = tracker.udp_url();
+        Screen::new(false).say(&format!("or {udp}; the tracker runs until Ctrl-C"));
     }
     while !interrupt.is_raised() {
         thread::sleep(LOOK);

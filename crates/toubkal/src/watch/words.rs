@@ -4,7 +4,7 @@ use std::fs::Metadata;
 use std::path::Path;
 use std::time::Duration;
 
-use toubkal_session::{State, StoreError, StoreErrorKind};
+use toubkal_session::{Seeking, State, StoreError, StoreErrorKind};
 use toubkal_wire::metainfo::Oddity;
 
 use super::{Job, percent_kept};
@@ -60,6 +60,7 @@ pub(super) fn unrecorded(job: &Job, kind: StoreErrorKind) -> String {
 /// What an interrupted download leaves.
 pub(super) fn kept(job: &Job, alone: bool) -> String {
     let kept = match job.status.state {
+        State::Seeking(_) => "stopped while looking for the file list".to_owned(),
         State::Opening | State::Checking { .. } => "stopped while checking".to_owned(),
         _ => format!("{} % kept", percent_kept(job)),
     };
@@ -115,6 +116,10 @@ pub(super) fn bar(job: &Job) -> Bar {
         State::Checking { done, of } => {
             (u64::from(done), u64::from(of), saying("checking what is there"))
         }
+        State::Seeking(seeking) => {
+            let words = seeking_words(&seeking);
+            (u64::from(seeking.blocks), u64::from(seeking.of.max(1)), Activity::Saying(words))
+        }
         State::Opening => (0, 1, saying("looking at what is there")),
         State::Downloading => (done, status.wanted, downloading(job)),
         State::Finishing => (done, status.wanted, saying("finishing files")),
@@ -122,6 +127,20 @@ pub(super) fn bar(job: &Job) -> Bar {
         State::Stopped(_) => (done, status.wanted, saying("stopped")),
     };
     Bar { name, done, of, activity }
+}
+
+/// What a torrent waits for of which only the info-hash is known.
+fn seeking_words(seeking: &Seeking) -> String {
+    let peers = |count: u32| text::count(u64::from(count), "peer", "peers");
+    let mut words = match (seeking.found, seeking.asked) {
+        (true, _) => "reading the file list".to_owned(),
+        (_, 0) => "looking for peers that know the file list".to_owned(),
+        (_, asked) => format!("asking {} for the file list", peers(asked)),
+    };
+    if seeking.liars > 0 {
+        words.push_str(&format!(", {} lied", peers(seeking.liars)));
+    }
+    words
 }
 
 fn downloading(job: &Job) -> Activity {

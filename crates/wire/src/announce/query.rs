@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 use core::fmt::{self, Write as _};
 use core::net::IpAddr;
 
+use crate::percent;
+
 /// The longest tracker id that is given back to its tracker, in bytes.
 const TRACKER_ID_BYTES_MAX: usize = 512;
 
@@ -92,9 +94,9 @@ impl Query {
 
     fn write(&self, out: &mut String) -> fmt::Result {
         out.push_str("info_hash=");
-        percent_encode(&self.info_hash, out);
+        percent::encode(&self.info_hash, out);
         out.push_str("&peer_id=");
-        percent_encode(&self.peer_id, out);
+        percent::encode(&self.peer_id, out);
         write!(out, "&port={}&uploaded={}", self.port, self.uploaded)?;
         write!(out, "&downloaded={}&left={}", self.downloaded, self.left)?;
         write!(out, "&compact={}", u8::from(self.compact))?;
@@ -114,11 +116,11 @@ impl Query {
             out.push_str("&ip=");
             let mut text = String::new();
             write!(text, "{ip}")?;
-            percent_encode(text.as_bytes(), out);
+            percent::encode(text.as_bytes(), out);
         }
         if let Some(id) = &self.tracker_id {
             out.push_str("&trackerid=");
-            percent_encode(id, out);
+            percent::encode(id, out);
         }
         Ok(())
     }
@@ -212,48 +214,12 @@ pub(super) fn start(announce: &str) -> String {
 
 /// The first value of this name, percent-decoded.
 pub(super) fn parameter(query: &str, name: &str) -> Option<Vec<u8>> {
-    parameters(query).find(|(found, _)| *found == name).map(|(_, value)| percent_decode(value))
+    parameters(query)
+        .find(|(found, _)| *found == name)
+        .map(|(_, value)| percent::decode_form(value))
 }
 
 /// Names and values as they stand in the query.
 pub(super) fn parameters(query: &str) -> impl Iterator<Item = (&str, &str)> {
     query.split('&').filter_map(|pair| pair.split_once('='))
-}
-
-/// Appends bytes so that every reader of URLs gives the same bytes back (RFC 3986, section 2.3).
-pub(super) fn percent_encode(bytes: &[u8], out: &mut String) {
-    for &byte in bytes {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            write!(out, "%{byte:02X}").expect("a string takes everything");
-        }
-    }
-}
-
-/// A `%` that is not followed by two hexadecimal digits stands for itself.
-pub(super) fn percent_decode(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let escaped = match (first, after) {
-            (b'%', [high, low, ..]) => digit(*high).zip(digit(*low)),
-            _ => None,
-        };
-        match escaped {
-            Some((high, low)) => {
-                bytes.push(high << 4 | low);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(if first == b'+' { b' ' } else { first });
-                rest = after;
-            }
-        }
-    }
-    bytes
-}
-
-fn digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).map(|digit| digit as u8)
 }

@@ -320,7 +320,8 @@ fn ip(bytes: &[u8]) -> Option<IpAddr> {
     <[u8; 16]>::try_from(bytes).ok().map(|six| IpAddr::from(six).to_canonical())
 }
 
-fn is_host_name(host: &str) -> bool {
+/// Whether a text can be the name of a host.
+pub(crate) fn is_host_name(host: &str) -> bool {
     let label = |label: &str| {
         let good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         (1..=63).contains(&label.len()) && label.bytes().all(good)

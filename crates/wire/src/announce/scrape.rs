@@ -4,9 +4,10 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::query::{parameters, percent_decode, percent_encode, start};
+use super::query::{parameters, start};
 use super::reply::{Failure, ReplyError, count, decode_root};
 use crate::bencode::{Encoder, Value};
+use crate::percent;
 
 /// The most torrents of one scrape that count.
 pub const SCRAPE_MAX: usize = 100;
@@ -49,7 +50,7 @@ pub fn scrape_url(announce: &str, hashes: &[[u8; 20]]) -> Option<String> {
     let mut url = start(&url);
     for (index, hash) in hashes.iter().enumerate() {
         url.push_str(if index > 0 { "&info_hash=" } else { "info_hash=" });
-        percent_encode(hash, &mut url);
+        percent::encode(hash, &mut url);
     }
     Some(url)
 }
@@ -59,7 +60,7 @@ pub fn scrape_url(announce: &str, hashes: &[[u8; 20]]) -> Option<String> {
 pub fn scrape_hashes(query: &str) -> Vec<[u8; 20]> {
     parameters(query)
         .filter(|(name, _)| *name == "info_hash")
-        .filter_map(|(_, value)| percent_decode(value).try_into().ok())
+        .filter_map(|(_, value)| percent::decode_form(value).try_into().ok())
         .take(SCRAPE_MAX)
         .collect()
 }

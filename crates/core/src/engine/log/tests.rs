@@ -30,6 +30,7 @@ fn add(memory: Option<Memory>) -> Command {
         info_hash: [200; 20],
         layout: layout(),
         private: true,
+        metadata_size: Some(u32::MAX),
         priorities: vec![Priority::Skip, Priority::Low, Priority::Normal, Priority::High],
         policy: Policy::default(),
         paused: true,
@@ -38,6 +39,13 @@ fn add(memory: Option<Memory>) -> Command {
         rates: Rates { down: None, up: Some(0) },
         memory,
     })
+}
+
+fn resolve() -> Command {
+    match add(None) {
+        Command::Add(add) => Command::Resolve(TorrentId::new(1, 2), add),
+        other => other,
+    }
 }
 
 fn commands() -> Vec<Command> {
@@ -63,6 +71,8 @@ fn commands() -> Vec<Command> {
             totals,
         }),
         Command::Shutdown,
+        Command::Seek(Seek { ticket: 1, info_hash: [3; 20], paused: true }),
+        resolve(),
     ]
 }
 
@@ -102,6 +112,7 @@ fn reasons() -> Vec<CloseReason> {
         Misbehaved::BadExtension,
         Misbehaved::BadBlock,
         Misbehaved::Flapping,
+        Misbehaved::BadMetadata,
     ];
     let mut reasons = vec![
         CloseReason::ByPeer,
@@ -275,9 +286,10 @@ fn a_damaged_log_is_an_error_or_another_log_and_never_a_panic() {
     assert!(damaged > bytes.len(), "most of it is noticed: {damaged}");
     assert_eq!(Log::open(b"").unwrap_err(), LogError::NotLog);
     assert_eq!(Log::open(b"TKEVENTS").unwrap_err(), LogError::Head);
-    assert_eq!(Log::open(b"TKEVENTS\x03").unwrap_err(), LogError::Version(3));
-    assert_eq!(Log::open(b"TKEVENTS\x00").unwrap_err(), LogError::Version(0));
-    assert_eq!(Log::open(b"TKEVENTS\x01").unwrap_err().to_string(), LogError::Head.to_string());
+    assert_eq!(Log::open(b"TKEVENTS\x09").unwrap_err(), LogError::Version(9));
+    assert_eq!(Log::open(b"TKEVENTS\x03").unwrap_err().to_string(), LogError::Head.to_string());
+    assert_eq!(Log::open(b"TKEVENTS\x02").unwrap_err(), LogError::Head, "the one before");
+    assert_eq!(Log::open(b"TKEVENTS\x01").unwrap_err(), LogError::Version(1));
 }
 
 #[test]

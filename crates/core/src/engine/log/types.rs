@@ -12,7 +12,7 @@ use toubkal_wire::message::{Message, MessageError};
 use super::super::{
     Action, AddTorrent, CloseReason, Command, Config, DialError, DialId, Done, Event, Found, JobId,
     LinkEvent, Memory, Misbehaved, Notice, Opened, Payload, PeerSource, Policy, Priority, Rates,
-    Record, Resting, Served, StoreError, StoreErrorKind, Terms, Totals,
+    Record, Resting, Seek, Served, StoreError, StoreErrorKind, Terms, Totals,
 };
 use super::code::{Code, Input};
 
@@ -111,7 +111,7 @@ variants!(Done {
 fields!(Opened { files, worth, changed });
 variants!(Found { 0 Absent, 1 Part, 2 Whole, 3 Other, 4 Virtual, });
 variants!(DialError { 0 Refused, 1 Unreachable, 2 TimedOut, 3 Local, });
-variants!(PeerSource { 0 User, 1 Tracker, 2 Incoming, });
+variants!(PeerSource { 0 User, 1 Tracker, 2 Incoming, 3 Lan, 4 Dht, 5 Exchange, });
 variants!(CloseReason {
     0 ByPeer,
     1 Lost,
@@ -137,6 +137,7 @@ variants!(Misbehaved {
     7 BadExtension,
     8 BadBlock,
     9 Flapping,
+    10 BadMetadata,
 });
 variants!(Command {
     0 Add(add),
@@ -148,20 +149,24 @@ variants!(Command {
     6 Prioritise(torrent, priorities),
     7 Sequential(torrent, sequential),
     8 Shutdown,
-    9 Rest(resting),
+    9 Seek(seek),
+    10 Resolve(torrent, add),
+    11 Rest(resting),
 });
+fields!(Seek { ticket, info_hash, paused });
 fields!(AddTorrent {
     ticket,
     info_hash,
     layout,
     private,
+    metadata_size,
     priorities,
     policy,
     adopt,
     rates,
     paused,
     memory;
-    2 rests
+    3 rests
 });
 fields!(Resting { ticket, info_hash, pieces, bytes, totals });
 variants!(Policy { 0 RarestFirst, 1 Sequential, 2 Random, });
@@ -190,7 +195,8 @@ variants!(Action {
     15 Record { job, torrent, record },
     16 Release { torrent },
     17 Notify(notice),
-    18 Load { torrent },
+    18 GiveMetadata { link, torrent, number, block },
+    19 Load { torrent },
 });
 fields!(Terms { info_hash, peer_id });
 fields!(Record { verified, synced, rest, doubt, totals });
@@ -207,7 +213,8 @@ variants!(Notice {
     9 Banned { torrent, remote },
     10 Ended,
     11 FileLost { torrent, file, error },
-    12 Dormant { torrent },
+    12 Metadata { torrent, bytes },
+    13 Dormant { torrent },
 });
 
 // Of both.

@@ -12,7 +12,6 @@ use std::vec::Vec;
 use super::super::*;
 use super::world::{OURS, Work, World};
 use crate::base::Rng;
-use toubkal_wire::extension::Extensions;
 use toubkal_wire::handshake::Reserved;
 use toubkal_wire::layout::{BLOCK_BYTES, Block, Layout};
 use toubkal_wire::message::Message;
@@ -71,7 +70,7 @@ pub(super) fn any_layout(rng: &mut Rng) -> Layout {
     Layout::new(piece, files).expect("a small torrent")
 }
 
-fn any_priorities(rng: &mut Rng, layout: &Layout) -> Vec<Priority> {
+pub(super) fn any_priorities(rng: &mut Rng, layout: &Layout) -> Vec<Priority> {
     let all = [Priority::Skip, Priority::Low, Priority::Normal, Priority::High];
     let plain = rng.one_in(2);
     let one = |_: &_| if plain { Priority::Normal } else { all[rng.index(4)] };
@@ -111,7 +110,8 @@ impl World {
             ticket,
             info_hash: [7; 20],
             layout,
-            private: false,
+            private: self.rng.one_in(8),
+            metadata_size: self.rng.one_in(2).then_some(20_000),
             priorities,
             policy: POLICIES[self.rng.index(POLICIES.len())],
             adopt: self.rng.one_in(2),
@@ -120,6 +120,7 @@ impl World {
             rests: self.rng.one_in(2),
             memory: any_memory(&mut self.rng, pieces),
         };
+        self.shown.insert(ticket, (add.private, add.metadata_size));
         if let Some(memory) = &add.memory {
             self.memories.insert(ticket, memory.clone());
         }
@@ -133,7 +134,8 @@ impl World {
             1..=6 => self.arrival(),
             7..=9 => self.finish_dial(),
             10..=13 => self.hear(),
-            14..=15 => self.hang_up(),
+            14 => self.hang_up(),
+            15 => self.resolve(),
             16..=30 => self.store_answers(),
             31..=36 => self.served(),
             37..=42 => {
@@ -172,6 +174,7 @@ impl World {
                 self.rest(layout);
             }
             1 => self.add(),
+            14 => self.seek(),
             2..=4 => self.tell(Command::Stop(id)),
             5 => {
                 self.torrents.get_mut(&id).expect("listed").memory = None;
@@ -433,28 +436,11 @@ impl World {
             30..=33 if !asked.is_empty() => Message::Reject(asked[self.rng.index(asked.len())]),
             34 => Message::Reject(self.any_block(link)),
             35..=36 => Message::AllowedFast(piece),
-            37 => self.extended(),
+            37 => self.extended(link),
             38 => Message::Unknown(self.rng.below(256) as u8),
             _ => Message::Port(self.rng.below(65_536) as u16),
         };
         self.say(link, message);
-    }
-
-    fn extended(&mut self) -> Message {
-        let odd = [i64::MIN, -1, 0, 1, 2, 7, 250, 2000, i64::MAX];
-        let told = Extensions {
-            port: Some(self.rng.below(10_000) as u16),
-            requests: Some(odd[self.rng.index(odd.len())]),
-            client: None,
-            your_ip: None,
-            upload_only: self.rng.one_in(2),
-        };
-        let number = if self.rng.one_in(5) { 9 } else { 0 };
-        let mut payload = told.encode();
-        if self.rng.one_in(20) {
-            payload.truncate(3);
-        }
-        Message::Extended(number, payload.into())
     }
 
     /// From now on the disk has no faults, limits are off, and each torrent that is to run meets
@@ -521,6 +507,9 @@ impl World {
         if self.links.get(&link).is_some_and(|link| !link.closing) {
             self.say(link, Message::Unchoke);
         }
+        if self.links.get(&link).is_some_and(|link| !link.closing) {
+            self.offer(link);
+        }
     }
 
     fn honest_peers(&mut self) {
@@ -538,6 +527,7 @@ impl World {
             if !self.links[&link].honest {
                 continue;
             }
+            self.give_metadata(link);
             while let Some(open) = self.links.get_mut(&link)
                 && !open.asked.is_empty()
                 && !open.closing

@@ -36,14 +36,8 @@ impl World {
 
     fn judge(&mut self, action: Action) {
         match action {
-            Action::Admit { torrent, .. } => {
-                let before = core::mem::replace(&mut self.torrent(torrent).admitted, true);
-                assert!(!before, "{torrent:?} was admitted");
-            }
-            Action::Retire { torrent } => {
-                let before = core::mem::take(&mut self.torrent(torrent).admitted);
-                assert!(before, "{torrent:?} was not admitted");
-            }
+            Action::Admit { torrent, .. } => self.judge_welcome(torrent, true),
+            Action::Retire { torrent } => self.judge_welcome(torrent, false),
             Action::Dial { dial, torrent, remote } => {
                 assert!(self.torrent(torrent).admitted, "a dial for a torrent that rests");
                 assert!(self.dials.insert(dial, (torrent, remote)).is_none(), "{dial:?} again");
@@ -53,6 +47,11 @@ impl World {
             Action::Unserve { link, block } => {
                 let open = self.open_link(link);
                 assert!(open.serving.contains(&block), "{block:?} is not on its way");
+            }
+            Action::GiveMetadata { link, torrent, block, .. } => {
+                let _ = self.open_link(link);
+                self.given += 1;
+                self.judge_given(link, torrent, block);
             }
             Action::Close { link, .. } => self.open_link(link).closing = true,
             Action::Open { job, torrent, .. } => {
@@ -101,14 +100,25 @@ impl World {
         }
     }
 
+    /// Handshakes are welcome from now on, or no longer, and were not so before.
+    fn judge_welcome(&mut self, torrent: TorrentId, welcome: bool) {
+        let before = core::mem::replace(&mut self.torrent(torrent).admitted, welcome);
+        assert_ne!(before, welcome, "{torrent:?}: no change");
+    }
+
     fn judge_notice(&mut self, notice: &Notice) {
         match *notice {
+            Notice::Metadata { torrent, ref bytes } => self.judge_found(torrent, bytes),
             Notice::Added { ticket, torrent } => {
                 let (layout, priorities) = self.layouts.remove(&ticket).expect("a ticket of ours");
                 let verified = Default::default();
                 let memory = self.memories.remove(&ticket);
                 let (doubted, synced) = Default::default();
                 let (admitted, removed, dormant) = (false, false, false);
+                let shown = self.shown.remove(&ticket).unwrap_or_default();
+                if let Some(secret) = self.secrets.remove(&ticket) {
+                    self.sought.insert(torrent, secret);
+                }
                 let known = Known {
                     layout,
                     verified,
@@ -119,6 +129,7 @@ impl World {
                     removed,
                     dormant,
                     priorities,
+                    shown,
                 };
                 assert!(self.torrents.insert(torrent, known).is_none(), "{torrent:?} again");
             }
@@ -218,7 +229,10 @@ impl World {
                 link.granted.insert(piece);
             }
             Message::HaveNone | Message::Reject(_) | Message::Suggest(_) => assert!(fast),
-            Message::Extended(..) => assert!(link.reserved.extended()),
+            Message::Extended(number, ref payload) => {
+                assert!(link.reserved.extended());
+                self.judge_extended(id, number, payload);
+            }
             _ => {}
         }
     }

@@ -50,6 +50,7 @@ fn add_as(world: &mut World, files: &[u64], memory: Option<Memory>, paused: bool
         info_hash: [ticket as u8; 20],
         layout,
         private: false,
+        metadata_size: None,
         priorities: Vec::new(),
         policy: Policy::default(),
         adopt: false,

@@ -11,6 +11,7 @@ mod picking;
 mod resting;
 #[cfg(test)]
 mod rules;
+mod seeking;
 mod world;
 
 pub use picking::Picking;

@@ -49,6 +49,7 @@ fn begin(
         info_hash: [6 + ticket as u8; 20],
         layout: layout.clone(),
         private: false,
+        metadata_size: None,
         priorities,
         policy: Policy::default(),
         adopt: false,

@@ -30,6 +30,8 @@ pub(super) struct Known {
     /// It is dormant, and the driver can load it.
     pub(super) dormant: bool,
     pub(super) priorities: Vec<Priority>,
+    /// Whether it is private, and the bytes of the metadata that it gives.
+    pub(super) shown: (bool, Option<u32>),
 }
 
 /// A link that is open.
@@ -61,6 +63,12 @@ pub(super) struct Open {
     pub(super) asked_now: bool,
     /// It answers every request in time.
     pub(super) honest: bool,
+    /// What it said while the metadata was unknown.
+    pub(super) said: Vec<Message>,
+    /// Blocks of metadata that it was asked for.
+    pub(super) wanted: Vec<u32>,
+    /// When it was told of others last.
+    pub(super) shown: Option<Time>,
 }
 
 /// A job that the store has not answered.
@@ -86,6 +94,14 @@ pub(super) struct World {
     pub(super) torrents: BTreeMap<TorrentId, Known>,
     pub(super) layouts: BTreeMap<u64, (Arc<Layout>, Vec<Priority>)>,
     pub(super) memories: BTreeMap<u64, Memory>,
+    /// Of torrents that will be added: see [`Known::shown`].
+    pub(super) shown: BTreeMap<u64, (bool, Option<u32>)>,
+    /// Metadata that will be sought, is sought, and was found.
+    pub(super) secrets: BTreeMap<u64, Vec<u8>>,
+    pub(super) sought: BTreeMap<TorrentId, Vec<u8>>,
+    pub(super) found: Vec<TorrentId>,
+    /// Blocks of metadata that the engine has given.
+    pub(super) given: u32,
     pub(super) links: BTreeMap<LinkId, Open>,
     /// Generation of each place for a link.
     pub(super) places: Vec<u32>,
@@ -135,6 +151,11 @@ impl World {
             torrents: BTreeMap::new(),
             layouts: BTreeMap::new(),
             memories: BTreeMap::new(),
+            shown: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            sought: BTreeMap::new(),
+            found: Vec::new(),
+            given: 0,
             links: BTreeMap::new(),
             places: Vec::new(),
             dials: BTreeMap::new(),
@@ -231,6 +252,9 @@ impl World {
         let Some(known) = open.torrent.and_then(|torrent| self.torrents.get(&torrent)) else {
             return;
         };
+        if open.torrent.is_some_and(|torrent| self.sought.contains_key(&torrent)) {
+            open.said.push(message.clone());
+        }
         open.spoke(&message, known.layout.pieces());
         self.tell_link(link, LinkEvent::Message(message));
     }
@@ -283,7 +307,8 @@ impl World {
             ticket: self.rng.bits(),
             info_hash: [9; 20],
             layout: known.layout.clone(),
-            private: false,
+            private: known.shown.0,
+            metadata_size: known.shown.1,
             priorities: known.priorities.clone(),
             policy: Policy::default(),
             adopt: false,
@@ -405,11 +430,14 @@ impl Open {
             asked_ever: Vec::new(),
             asked_now: false,
             honest: false,
+            said: Vec::new(),
+            wanted: Vec::new(),
+            shown: None,
         }
     }
 
     /// What follows for the engine from what the peer said.
-    fn spoke(&mut self, message: &Message, pieces: u32) {
+    pub(super) fn spoke(&mut self, message: &Message, pieces: u32) {
         match message {
             Message::Choke => self.lets = false,
             Message::Unchoke => self.lets = true,
@@ -422,7 +450,7 @@ impl Open {
                     self.has = has.iter().collect();
                 }
             }
-            Message::Extended(0, payload) => {
+            Message::Extended(0, payload) if self.reserved.extended() => {
                 let told = toubkal_wire::extension::Extensions::decode(payload);
                 if let Some(requests) = told.and_then(|told| told.requests) {
                     self.reqq = requests.clamp(2, 1000);

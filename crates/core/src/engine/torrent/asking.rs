@@ -300,6 +300,12 @@ impl Torrent {
             return cx.close(link, CloseReason::Misbehaved(Misbehaved::Bitfield));
         };
         peer.flaps += if peer.told { RETOLD_FLAPS } else { 0 };
+        self.retold(cx, link, has);
+    }
+
+    /// The peer has other pieces than was thought.
+    pub(super) fn retold(&mut self, cx: &mut Cx<'_>, link: LinkId, has: Bitset) {
+        let Some(peer) = self.peers.get_mut(&link) else { return };
         self.picker.leave(&peer.has);
         self.picker.join(&has);
         peer.has = has;
@@ -350,7 +356,7 @@ impl Torrent {
         if let Some(address) = peer.address {
             self.roster.is_seed(address);
         }
-        if self.missing == 0 {
+        if self.is_through() {
             cx.close(link, CloseReason::Redundant);
         }
     }
@@ -358,7 +364,7 @@ impl Torrent {
     /// Everything wanted is there: seeds are of no use any more.
     pub(super) fn part_from_seeds(&mut self, cx: &mut Cx<'_>) {
         for (&link, peer) in self.peers.iter() {
-            if peer.is_seed() {
+            if peer.is_seed() || peer.contact.upload_only {
                 cx.close(link, CloseReason::Redundant);
             }
         }

@@ -9,7 +9,7 @@ use super::super::action::{Action, Notice, StoreError, StoreErrorKind};
 use super::super::bounds::{CHECK_BYTES_MAX, CHECKS_MAX, FINISHES_MAX};
 use super::super::event::{CloseReason, Done, Found, Misbehaved, Opened, Priority};
 use super::super::partial::Origin;
-use super::super::shared::{Cx, Task};
+use super::super::shared::{Cx, Task, same_machine};
 use super::{Phase, Torrent, each};
 use crate::base::Bitset;
 
@@ -395,6 +395,7 @@ impl Torrent {
         if self.missing == 0 && self.is_wanted(piece) {
             cx.notify(Notice::Verified { torrent: self.id });
             self.part_from_seeds(cx);
+            self.tell_upload_only(cx);
         }
         self.note_completion(cx);
     }
@@ -414,12 +415,8 @@ impl Torrent {
     fn convict(&mut self, cx: &mut Cx<'_>, culprit: Origin) {
         cx.ban(self.id, culprit.remote);
         self.roster.never(culprit.remote);
-        let same = |remote| match culprit.remote.ip().to_canonical().is_loopback() {
-            true => remote == culprit.remote,
-            false => core::net::SocketAddr::ip(&remote) == culprit.remote.ip(),
-        };
         for (&link, peer) in self.peers.iter() {
-            if link == culprit.link || same(peer.remote) {
+            if link == culprit.link || same_machine(peer.remote, culprit.remote) {
                 cx.close(link, CloseReason::Misbehaved(Misbehaved::BadBlock));
             }
         }

@@ -186,6 +186,7 @@ impl Torrent {
                 kept
             });
         }
+        self.tell_lost(cx, lost);
     }
 
     pub(super) fn interested(&mut self, cx: &mut Cx<'_>, link: LinkId, interested: bool) {
@@ -205,7 +206,7 @@ impl Torrent {
     /// or get it elsewhere just now, and the line is not to wait for them. Who gives most comes
     /// first.
     pub(super) fn fill_slots(&mut self, cx: &mut Cx<'_>) {
-        if !self.is_active() {
+        if !self.is_active() || self.is_early() {
             return;
         }
         let slots = cx.shared.config.slots as usize;

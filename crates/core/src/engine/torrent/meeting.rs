@@ -1,15 +1,13 @@
 //! How peers come and go: addresses, dials, handshakes, messages, time-outs.
 
-use alloc::string::String;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use toubkal_wire::extension::{self, Extensions};
 use toubkal_wire::handshake::Reserved;
 use toubkal_wire::message::Message;
 
 use super::super::bounds::{
-    FLAPS_MAX, IDLE_TIME, KEEPALIVE_TIME, REDUNDANT_TIME, REQUESTS_KEPT, WASTE_FORGIVEN,
+    FLAPS_MAX, IDLE_TIME, KEEPALIVE_TIME, REDUNDANT_TIME, SEEK_DIALS, WASTE_FORGIVEN,
 };
 use super::super::event::{CloseReason, DialError, DialId, LinkId, Misbehaved, PeerSource};
 use super::super::limits::Way;
@@ -35,6 +33,10 @@ impl Torrent {
         source: PeerSource,
         peers: &[SocketAddr],
     ) {
+        // BEP 27: private torrents have their trackers' peers alone.
+        if self.private && !source.is_private() {
+            return;
+        }
         for &remote in peers {
             self.roster.hear(remote, source, cx.now);
         }
@@ -46,11 +48,17 @@ impl Torrent {
         if !self.is_active() {
             return;
         }
-        let seeding = self.missing == 0;
+        let seeding = self.is_through();
         let config = &cx.shared.config;
         let (dials_max, links_max) = (config.dials_max as usize, config.links_max as usize);
+        let (dials_max, beside) = match self.is_seeking() {
+            // Of hundreds that are dead one may be alive: nobody waits for the others' time to
+            // run out.
+            true if dials_max > 0 => (dials_max.max(SEEK_DIALS), 0),
+            _ => (dials_max, 1),
+        };
         while cx.shared.dials.len() < dials_max
-            && cx.shared.links as usize + cx.shared.dials.len() < links_max
+            && cx.shared.links as usize + beside * cx.shared.dials.len() < links_max
         {
             let shared = &*cx.shared;
             let banned = |ip| shared.is_banned(ip, cx.now);
@@ -123,7 +131,7 @@ impl Torrent {
         peer_id: [u8; 20],
         reserved: Reserved,
     ) -> Result<(), CloseReason> {
-        if !self.is_active() {
+        if !self.is_active() && !self.early {
             return Err(CloseReason::Stopped);
         }
         if peer_id == cx.shared.config.peer_id {
@@ -138,6 +146,7 @@ impl Torrent {
         let peer = Peer::new(remote, source, peer_id, reserved, pieces, cx.now);
         self.picker.join(&peer.has);
         self.peers.insert(link, peer);
+        self.news_at = cx.now;
         self.introduce(cx, link, reserved);
         // Its dial is through: the next address is tried at once, not only with the heartbeat.
         self.dial_more(cx);
@@ -168,7 +177,9 @@ impl Torrent {
 
     /// Says what we have and what we can do.
     fn introduce(&mut self, cx: &mut Cx<'_>, link: LinkId, reserved: Reserved) {
-        let message = match (reserved.fast(), self.have.is_empty(), self.have.is_full()) {
+        // What is in the folder is not known yet, or nothing can be.
+        let none = self.is_early() || self.have.is_empty();
+        let message = match (reserved.fast(), none, self.have.is_full()) {
             (true, true, _) => Some(Message::HaveNone),
             (true, _, true) => Some(Message::HaveAll),
             // BEP 3: who has nothing need not send a bitfield.
@@ -178,17 +189,9 @@ impl Torrent {
         if let Some(message) = message {
             cx.send(link, message);
         }
-        if reserved.extended() {
-            let remote = self.peers.get(&link).map(|peer| peer.remote.ip().to_canonical());
-            let handshake = Extensions {
-                port: Some(cx.shared.config.port).filter(|&port| port != 0),
-                requests: Some(REQUESTS_KEPT as i64),
-                client: Some(String::from(&*cx.shared.config.client)),
-                your_ip: remote,
-                upload_only: self.missing == 0,
-            };
-            let payload = handshake.encode().into();
-            cx.send(link, Message::Extended(extension::HANDSHAKE, payload));
+        self.greet(cx, link);
+        if let Some(peer) = self.peers.get_mut(&link) {
+            peer.contact.greeted = true;
         }
     }
 
@@ -196,6 +199,7 @@ impl Torrent {
     pub(in super::super) fn part(&mut self, cx: &mut Cx<'_>, link: LinkId, reason: CloseReason) {
         self.give_up_requests(cx, link);
         let Some(peer) = self.peers.remove(&link) else { return };
+        self.news_at = cx.now;
         self.picker.leave(&peer.has);
         self.turns.leave(link);
         if let Some(spread) = &mut self.spread {
@@ -224,6 +228,7 @@ impl Torrent {
         if self.optimistic.is_some_and(|(optimistic, _)| optimistic == link) {
             self.optimistic = None;
         }
+        self.no_giver(cx, link);
         self.fill_slots(cx);
         self.settle(cx);
     }
@@ -238,6 +243,10 @@ impl Torrent {
         if peer.flaps > FLAPS_MAX {
             return cx.close(link, CloseReason::Misbehaved(Misbehaved::Flapping));
         }
+        if self.keep_early(cx, link, &message) {
+            return;
+        }
+        let Some(peer) = self.peers.get_mut(&link) else { return };
         match message {
             Message::KeepAlive | Message::Unknown(_) | Message::Port(_) => {}
             Message::Choke => self.choked(cx, link),
@@ -269,29 +278,6 @@ impl Torrent {
                 cx.close(link, CloseReason::Misbehaved(Misbehaved::PieceOutOfRange));
             }
         }
-    }
-
-    /// BEP 10. We have named no extension of our own, so only the handshake may come.
-    fn extended(&mut self, cx: &mut Cx<'_>, link: LinkId, number: u8, payload: &[u8]) {
-        let Some(peer) = self.peers.get_mut(&link) else { return };
-        if number != extension::HANDSHAKE {
-            // Old clients send what nobody asked for; it costs us nothing.
-            return;
-        }
-        let Some(told) = Extensions::decode(payload) else {
-            return cx.close(link, CloseReason::Misbehaved(Misbehaved::BadExtension));
-        };
-        if let Some(requests) = told.requests {
-            peer.pipeline.told(requests);
-        }
-        // A handshake may come again with news (BEP 10), but an address is learned once.
-        if let (Some(port), None, false) = (told.port, peer.address, peer.extended) {
-            let address = SocketAddr::new(peer.remote.ip(), port);
-            peer.address = Some(address);
-            self.roster.hear(address, PeerSource::Incoming, cx.now);
-            self.roster.busy(address);
-        }
-        peer.extended = true;
     }
 
     /// What is due every second for one peer.

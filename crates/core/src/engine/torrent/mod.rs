@@ -10,8 +10,11 @@ mod files;
 mod giving;
 mod keeping;
 mod meeting;
+mod seeking;
 mod sleeping;
+mod talking;
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec;
@@ -22,6 +25,8 @@ use toubkal_wire::layout::{Block, Layout};
 
 use self::files::{Check, Files};
 use self::keeping::Unproven;
+pub(super) use self::seeking::Early;
+use self::seeking::Search;
 use super::action::{Action, Notice, StoreError, StoreErrorKind, Terms};
 use super::blame::Blame;
 use super::bounds::{CHOKE_TIME, FULL_REST};
@@ -38,7 +43,7 @@ use super::picker::Picker;
 use super::roster::Roster;
 use super::shared::{Cx, Task};
 use super::spread::Spread;
-use super::status::{PeerStatus, State, Status};
+use super::status::{PeerStatus, Sources, State, Status};
 use super::torrents::Sleep;
 use super::turns::Turns;
 use crate::base::{Bitset, Rng, Time};
@@ -48,6 +53,13 @@ use crate::base::{Bitset, Rng, Time};
 pub(super) struct Torrent {
     id: TorrentId,
     info_hash: [u8; 20],
+    /// Its metadata is unknown.
+    search: Option<Box<Search>>,
+    /// Its metadata was unknown, and what is in its folder still is: there are links already.
+    early: bool,
+    /// BEP 27.
+    private: bool,
+    metadata_size: Option<u32>,
     layout: Arc<Layout>,
     policy: Policy,
     adopt: bool,
@@ -97,6 +109,8 @@ pub(super) struct Torrent {
     peers: Peers,
     dials: BTreeMap<DialId, SocketAddr>,
     roster: Roster,
+    /// When somebody came, went, or told where it listens last.
+    news_at: Time,
     choke_at: Time,
     optimistic: Option<(LinkId, Time)>,
 
@@ -161,6 +175,10 @@ impl Torrent {
         Self {
             id,
             info_hash: add.info_hash,
+            search: None,
+            early: false,
+            private: add.private,
+            metadata_size: add.metadata_size,
             policy: add.policy,
             adopt: add.adopt,
             rests: add.rests,
@@ -194,6 +212,7 @@ impl Torrent {
             peers: Peers::default(),
             dials: BTreeMap::new(),
             roster: Roster::new(rng.fork("roster")),
+            news_at: now,
             choke_at: now,
             optimistic: None,
             down: Meter::default(),
@@ -219,6 +238,16 @@ impl Torrent {
         }
         self.retry_at = None;
         self.next = Next::Rest;
+        self.roster.forget_failures();
+        if self.is_seeking() {
+            self.meet(cx);
+            return self.dial_more(cx);
+        }
+        self.open(cx);
+    }
+
+    /// Looks at the folder.
+    fn open(&mut self, cx: &mut Cx<'_>) {
         self.have = Bitset::new(self.layout.pieces());
         self.unproven = Unproven::none(self.layout.pieces());
         self.durable = Durable::new(self.layout.pieces());
@@ -227,8 +256,8 @@ impl Torrent {
         self.files.forget();
         let priorities = self.files.piece_priorities(&self.layout);
         self.picker = Picker::new(priorities, self.policy, self.rng.fork("picker"));
+        self.peers.values().for_each(|peer| self.picker.join(&peer.has));
         (self.worked, self.completed) = (false, false);
-        self.roster.forget_failures();
         self.recount();
         self.phase = Phase::Opening;
         let job = self.job(cx, Task::Open);
@@ -247,7 +276,7 @@ impl Torrent {
 
     /// Looks at everything anew, whatever is remembered.
     pub(super) fn check_anew(&mut self, cx: &mut Cx<'_>) {
-        if self.next == Next::Remove {
+        if self.next == Next::Remove || self.is_seeking() {
             return;
         }
         match self.phase {
@@ -282,6 +311,11 @@ impl Torrent {
         matches!(self.phase, Phase::Active)
     }
 
+    /// Whether nothing is wanted any more.
+    fn is_through(&self) -> bool {
+        self.missing == 0 && !self.is_early()
+    }
+
     /// The disk made it impossible to go on.
     fn fail(&mut self, cx: &mut Cx<'_>, error: StoreError) {
         if matches!(self.phase, Phase::Stopping { .. } | Phase::Stopped(_)) {
@@ -306,6 +340,7 @@ impl Torrent {
             }
             Phase::Opening | Phase::Checking(_) | Phase::Active => {}
         }
+        self.early = false;
         for &link in self.peers.keys() {
             cx.close(link, CloseReason::Stopped);
         }
@@ -324,7 +359,8 @@ impl Torrent {
         if self.jobs > 0 || !self.peers.is_empty() {
             return;
         }
-        if step == Step::Leaving {
+        let stored = !self.is_seeking();
+        if step == Step::Leaving && stored {
             self.phase = Phase::Stopping { error, step: Step::Syncing };
             return self.sync(cx);
         }
@@ -333,7 +369,9 @@ impl Torrent {
             return self.record_rest(cx);
         }
         self.partials.clear();
-        cx.push(Action::Release { torrent: self.id });
+        if stored {
+            cx.push(Action::Release { torrent: self.id });
+        }
         self.phase = Phase::Stopped(error);
         match self.next {
             Next::Rest | Next::Remove => {}
@@ -348,20 +386,26 @@ impl Torrent {
 
     /// Begins to work with peers, once what lay on the disk is known.
     fn activate(&mut self, cx: &mut Cx<'_>) {
-        self.phase = Phase::Active;
         cx.notify(Notice::Checked { torrent: self.id });
         self.idle_since = cx.now;
-        if !core::mem::replace(&mut self.admitted, true) {
-            let terms = Terms { info_hash: self.info_hash, peer_id: cx.shared.config.peer_id };
-            cx.push(Action::Admit { torrent: self.id, terms: Arc::new(terms) });
-        }
-        self.choke_at = cx.now.after(CHOKE_TIME);
+        self.meet(cx);
+        self.end_early(cx);
         if self.missing == 0 {
             cx.notify(Notice::Verified { torrent: self.id });
         }
         self.finish_files(cx);
         self.note_completion(cx);
         self.dial_more(cx);
+    }
+
+    /// Peers are welcome.
+    fn meet(&mut self, cx: &mut Cx<'_>) {
+        self.phase = Phase::Active;
+        if !core::mem::replace(&mut self.admitted, true) {
+            let terms = Terms { info_hash: self.info_hash, peer_id: cx.shared.config.peer_id };
+            cx.push(Action::Admit { torrent: self.id, terms: Arc::new(terms) });
+        }
+        self.choke_at = cx.now.after(CHOKE_TIME);
     }
 
     /// What is due every second.
@@ -376,12 +420,17 @@ impl Torrent {
         if self.retry_at.is_some_and(|at| at <= cx.now) {
             self.start(cx);
         }
-        if !self.is_active() {
+        if !self.is_active() && !self.early {
             return;
         }
         let links: Vec<LinkId> = self.peers.keys().copied().collect();
         for link in links {
             self.tick_peer(cx, link);
+        }
+        self.show_all(cx);
+        if self.is_early() {
+            self.ask_metadata(cx);
+            return self.dial_more(cx);
         }
         if self.choke_at <= cx.now {
             self.choke_at = cx.now.after(CHOKE_TIME);
@@ -456,6 +505,10 @@ impl Torrent {
         &self.have
     }
 
+    pub(super) fn sources(&self) -> Sources {
+        self.roster.sources()
+    }
+
     pub(super) fn peers(&self) -> Vec<PeerStatus> {
         self.peers.values().map(Peer::status).collect()
     }
@@ -464,6 +517,9 @@ impl Torrent {
         let count =
             |test: fn(&Peer) -> bool| self.peers.values().filter(|p| test(p)).count() as u32;
         let state = match &self.phase {
+            Phase::Active if self.is_seeking() => {
+                State::Seeking(self.seeking().unwrap_or_default())
+            }
             Phase::Opening => State::Opening,
             Phase::Checking(check) => State::Checking { done: check.done, of: check.of },
             Phase::Active if self.missing > 0 => State::Downloading,

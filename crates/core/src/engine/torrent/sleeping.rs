@@ -23,7 +23,7 @@ impl Torrent {
 
     /// For what it needs the heartbeat next. A download stays awake: it looks for peers.
     pub(in super::super) fn need(&self, now: Time) -> Need {
-        let downloads = self.is_active() && self.missing > 0;
+        let downloads = self.is_active() && !self.is_through();
         let moves = self.down.rate() + self.up.rate() > 0;
         let keeps = self.is_kept() && !self.durable.is_settled(&self.have);
         let keeps = keeps || self.has_news();
@@ -90,7 +90,7 @@ impl Torrent {
 
     /// Whether peers may join.
     pub(in super::super) fn readiness(&self) -> Readiness {
-        match self.is_active() {
+        match self.is_active() || self.early {
             true => Readiness::Now,
             false if self.admitted => Readiness::Soon,
             false => Readiness::Never,

@@ -31,7 +31,7 @@ impl Asked {
 pub(super) struct One {
     pub(super) url: String,
     pub(super) tier: u32,
-    /// Only http and https are.
+    /// Only http, https and udp are.
     pub(super) supported: bool,
     /// It said `never` (BEP 31).
     pub(super) gone: bool,
@@ -66,7 +66,7 @@ impl One {
         Self {
             url: url.into(),
             tier,
-            supported: is_http(url),
+            supported: ["http", "https", "udp"].into_iter().any(|name| has_scheme(url, name)),
             gone: false,
             announce: None,
             scrape: None,
@@ -91,6 +91,11 @@ impl One {
     /// Whether it makes sense to ask it at any time.
     pub(super) fn askable(&self) -> bool {
         self.supported && !self.gone
+    }
+
+    /// Whether it is asked over UDP.
+    pub(super) fn is_udp(&self) -> bool {
+        has_scheme(&self.url, "udp")
     }
 
     /// The torrent starts again.
@@ -166,7 +171,6 @@ impl One {
     }
 }
 
-fn is_http(url: &str) -> bool {
-    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
-    scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
+fn has_scheme(url: &str, name: &str) -> bool {
+    url.split_once("://").is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case(name))
 }

@@ -143,6 +143,7 @@ impl World {
         for action in actions {
             match action {
                 Action::Ask { id, kind, url } => self.ask(id, kind, &url),
+                Action::AskUdp { id, url, question } => self.ask_udp(id, &url, question),
                 Action::Peers(peers) => self.peers.extend(peers),
                 Action::Resolve(names) => self.names.extend(names),
                 Action::Notify { tracker, news } => self.news.push((tracker, news)),
@@ -165,6 +166,17 @@ impl World {
         if !matches!(says, Says::Nothing) {
             let at = self.now.after(Duration::from_millis(100));
             self.waiting.push((at, id, kind, says));
+        }
+    }
+
+    fn ask_udp(&mut self, id: AskId, url: &str, question: Question) {
+        let http = url.replace("udp://", "http://");
+        match question {
+            Question::Announce(query) => self.ask(id, AskKind::Announce, &query.url(&http)),
+            Question::Scrape(hash) => {
+                let url = scrape_url(&http, &[hash]).unwrap();
+                self.ask(id, AskKind::Scrape, &url);
+            }
         }
     }
 
@@ -602,14 +614,40 @@ fn a_scrape_fills_in_the_counts_and_is_not_repeated_at_once() {
 
 #[test]
 fn other_schemes_are_named_and_never_asked() {
-    let tiers = [vec!["udp://u:1/announce".to_string()], vec!["HTTP://a/announce".to_string()]];
+    let tiers = [vec!["wss://u:1/announce".to_string()], vec!["HTTP://a/announce".to_string()]];
     let mut world = world("unused");
     world.announcer = Announcer::new(config(Tiers::InOrder), &tiers, Rng::from_number(1));
     world.tell(Event::Start);
     world.run(10);
     assert_eq!(world.story(), "a+star");
-    assert_eq!(world.news, [("udp://u:1/announce".to_string(), News::Unsupported)]);
+    assert_eq!(world.news, [("wss://u:1/announce".to_string(), News::Unsupported)]);
     assert_eq!(world.announcer.status()[0].state, State::Unsupported);
+}
+
+#[test]
+fn a_udp_tracker_is_asked_for_the_same_as_another() {
+    let tiers = [vec!["udp://u:1/announce".to_string()]];
+    let mut world = world("unused");
+    world.announcer = Announcer::new(config(Tiers::InOrder), &tiers, Rng::from_number(1));
+    world.tell(Event::Start);
+    world.tell(Event::Scrape);
+    world.run(10);
+    assert_eq!((world.story().as_str(), &world.scrapes[..]), ("u:1+star", &["u:1".into()][..]));
+    assert_eq!(world.seen[0].query.numwant, Some(80));
+    assert_eq!(world.announcer.status()[0].seeds, Some(4));
+}
+
+#[test]
+fn at_once_means_that_nobody_waits_for_a_slow_tracker() {
+    let mut world = world_in(Tiers::AtOnce, "a b|c");
+    let first = world.announcer.status()[0].url.clone();
+    let first = if first == url("a") { "a" } else { "b" };
+    world.says(first, Says::Nothing);
+    world.tell(Event::Start);
+    world.run(4);
+    assert_eq!(world.seen.len(), 2, "one of each tier: {}", world.story());
+    world.run(2);
+    assert_eq!(world.seen.len(), 3, "{}", world.story());
 }
 
 #[test]

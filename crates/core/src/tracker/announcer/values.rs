@@ -7,6 +7,7 @@ use core::net::{IpAddr, SocketAddr};
 use toubkal_wire::announce::{Reply, Retry, ScrapeReply};
 
 use crate::base::Time;
+use crate::tracker::udp::Question;
 
 /// What is set once.
 #[derive(Clone, Debug)]
@@ -52,7 +53,7 @@ pub struct Progress {
 pub struct AskId(pub u64);
 
 /// What kind of answer is expected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AskKind {
     /// [`Event::Announced`].
     Announce,
@@ -104,6 +105,15 @@ pub struct Problem {
 /// A thing to do.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Action {
+    /// Ask over UDP (BEP 15).
+    AskUdp {
+        /// Comes back with the answer.
+        id: AskId,
+        /// The tracker's. Secret: see [`crate::tracker::redact`].
+        url: String,
+        /// What is asked.
+        question: Question,
+    },
     /// Get this URL.
     Ask {
         /// Comes back with the answer.
@@ -161,7 +171,7 @@ pub enum State {
     Failing,
     /// It does not want to be asked any more (BEP 31).
     GivenUp,
-    /// Only http and https can be asked.
+    /// Only http, https and udp can be asked.
     Unsupported,
 }
 

@@ -14,18 +14,17 @@ pub(super) fn version() -> Command {
 pub(super) fn leech(job: &Job<'_>) -> (Command, End) {
     let mut command = toubkal();
     command.arg("get").arg(job.torrent).arg("-o").arg(job.data).arg("--quiet");
-    command.arg("--listen").arg(job.listen.to_string());
+    command.arg("--no-lan").arg("--listen").arg(job.listen.to_string());
     (command, End::Exit)
 }
 
 pub(super) fn seed(job: &Job<'_>) -> Command {
     let mut command = toubkal();
-    command
-        .arg("seed")
-        .arg(job.torrent)
-        .arg("--data")
-        .arg(job.data)
-        .args(["--quiet", "--no-state"]);
+    command.arg("seed").arg(job.torrent).arg("--data").arg(job.data).args([
+        "--quiet",
+        "--no-state",
+        "--no-lan",
+    ]);
     command.arg("--listen").arg(job.listen.to_string());
     command
 }

@@ -4,12 +4,15 @@
 //! tell the engine, carry out what it wants, send. Everything in a round is bounded, so nobody
 //! waits long; everything that waits between rounds is bounded by the credits of the engine.
 
+mod datagrams;
+mod lan;
 mod mind;
 mod resting;
 mod routes;
 mod torrents;
 mod trackers;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -20,12 +23,14 @@ use toubkal_core::engine::{Action, Command, Event};
 
 use super::clock::Clock;
 use super::hand::Hand;
+use super::udp::Udp;
 use super::wake::{Inlet, Wake};
 use super::{News, Order};
 use crate::session::SessionEvent;
 use crate::state::State;
 use crate::store::{ReadBlock, Reply, Store};
 use crate::tracker::TrackerReply;
+use lan::Local;
 pub(crate) use mind::Mind;
 use resting::Found;
 pub(crate) use resting::bytes;
@@ -44,6 +49,9 @@ const FACTS: usize = 64;
 pub(crate) struct Parts {
     pub(crate) engine: Mind,
     pub(crate) hand: Hand,
+    pub(crate) udp: Udp,
+    /// Where peers reach us, if it is to be said on the local network.
+    pub(crate) lan: Option<Vec<SocketAddr>>,
     pub(crate) store: Store,
     pub(crate) orders: Receiver<Order>,
     pub(crate) replies: Receiver<Reply>,
@@ -59,6 +67,8 @@ pub(crate) struct Brain {
     clock: Clock,
     engine: Mind,
     hand: Hand,
+    udp: Udp,
+    local: Option<Local>,
     store: Store,
     torrents: Torrents,
     orders: Receiver<Order>,
@@ -73,6 +83,8 @@ pub(crate) struct Brain {
     found: Receiver<Found>,
     tell_found: Inlet<Found>,
     outbox: Outbox<Action>,
+    /// Empty between two calls, and kept for its memory.
+    spare: (Outbox<Action>, Vec<Event>),
     ending: Ending,
 }
 
@@ -92,18 +104,24 @@ enum Ending {
 
 impl Brain {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { engine, hand, store, orders, replies, wake, news, leave, state, identity } =
-            parts;
+        let Parts { engine, hand, udp, lan, store, orders, replies, .. } = parts;
+        let Parts { wake, news, leave, state, identity, .. } = parts;
         // Bounded by the client, which has only so many questions under way.
         let (tell, tracker_replies) = unbounded();
         // Bounded by the torrents: each is looked up once at a time.
         let (teller, found) = unbounded();
         let tell_found = Inlet::new(teller, Arc::clone(&wake));
+        let clock = Clock::start();
+        let local = lan.map(|listening_on| {
+            Local::new(clock.now(), &listening_on, identity.rng.fork("local discovery"))
+        });
         let trackers = Trackers::new(identity, Inlet::new(tell, Arc::clone(&wake)));
         Self {
-            clock: Clock::start(),
+            clock,
             engine,
             hand,
+            udp,
+            local,
             store,
             torrents: Torrents::default(),
             orders,
@@ -117,6 +135,7 @@ impl Brain {
             found,
             tell_found,
             outbox: Outbox::new(),
+            spare: (Outbox::new(), Vec::new()),
             ending: Ending::No,
         }
     }
@@ -142,6 +161,8 @@ impl Brain {
         self.take_replies(now);
         self.take_tracker_replies(now);
         self.take_found(now);
+        self.take_datagrams(now);
+        self.work_on_lan(now);
         self.hand.work(now);
         self.tell_engine(now);
         self.engine.advance(now, &mut self.outbox);
@@ -149,6 +170,7 @@ impl Brain {
         self.carry_out(now);
         self.tell_engine(now);
         self.submit_reads();
+        self.ask_over_udp(now);
         self.hand.flush();
         // What the system took returns credits that the engine may use at once.
         self.tell_engine(now);
@@ -170,12 +192,15 @@ impl Brain {
             }
         }
         let waited = self.hand.wait(timeout);
+        for token in self.hand.datagrams() {
+            self.udp.note(token);
+        }
         self.wake.awake();
         waited.expect("a poller fails only when it is misused");
     }
 
     fn timeout(&self) -> Option<Duration> {
-        if self.hand.is_busy() || self.has_mail() {
+        if self.hand.is_busy() || self.udp.is_busy() || self.has_mail() {
             return Some(Duration::ZERO);
         }
         let until = match self.ending {
@@ -183,7 +208,9 @@ impl Brain {
             Ending::Closing { until } | Ending::Telling { until } => Some(until),
         };
         let engine = self.engine.deadline();
-        let others = self.hand.deadline().into_iter().chain(self.trackers.deadline()).chain(until);
+        let local = self.local.as_ref().and_then(Local::deadline);
+        let others = self.hand.deadline().into_iter().chain(self.trackers.deadline());
+        let others = others.chain(until).chain(local);
         let due = engine.into_iter().chain(others).min()?;
         Some(self.clock.until(due))
     }
@@ -209,10 +236,11 @@ impl Brain {
                     drop(buffer);
                     self.handle(now, Event::Job(job, result));
                 }
-                Ok(Reply::Reads(blocks)) => {
-                    for ReadBlock { link, block, result } in blocks {
+                Ok(Reply::Reads(mut row)) => {
+                    for ReadBlock { link, block, result } in row.drain(..) {
                         self.hand.was_read(link, block, result);
                     }
+                    self.store.keep(row);
                 }
                 Err(_) => break,
             }
@@ -231,7 +259,8 @@ impl Brain {
     /// Gives the engine what the hand has seen, and carries out what it wants, until both are
     /// content. Each answer that a wish causes costs the engine a credit, so this ends.
     fn tell_engine(&mut self, now: Time) {
-        let mut facts = std::mem::take(self.hand.facts());
+        let spare = std::mem::take(&mut self.spare.1);
+        let mut facts = std::mem::replace(self.hand.facts(), spare);
         while !facts.is_empty() {
             let mut since = 0;
             for fact in facts.drain(..) {
@@ -245,7 +274,7 @@ impl Brain {
             self.carry_out(now);
             std::mem::swap(&mut facts, self.hand.facts());
         }
-        *self.hand.facts() = facts;
+        self.spare.1 = facts;
     }
 
     /// Tells the engine one fact; what it wants is carried out by the caller's caller.

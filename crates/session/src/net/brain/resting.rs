@@ -44,7 +44,8 @@ impl Brain {
         // What the engine says of it is no news for anybody.
         self.carry_out(now);
         let torrent = self.torrents.rested.take()?;
-        let held = Held { info_hash, files: None, key: Some(Arc::clone(&rest.key)) };
+        let key = Some(Arc::clone(&rest.key));
+        let held = Held { info_hash, private: true, files: None, key };
         self.torrents.held.insert(torrent, held);
         if rest.tracked {
             self.trackers.rest_anew(torrent, now);
@@ -102,7 +103,7 @@ impl Brain {
         let priorities = row.priorities.clone().filter(|it| it.len() == count);
         let priorities = priorities.unwrap_or_else(normal);
         let trackers = row.trackers.clone().unwrap_or_else(|| metainfo.trackers.clone());
-        held.files = Some(count);
+        (held.files, held.private) = (Some(count), metainfo.private);
         let info_hash = held.info_hash;
         self.trackers.add(torrent, info_hash, &trackers);
         let whole = Whole { bytes: bytes(&layout), trackers };
@@ -116,6 +117,7 @@ impl Brain {
             info_hash,
             layout,
             private: metainfo.private,
+            metadata_size: None,
             priorities,
             policy,
             adopt,
@@ -133,7 +135,7 @@ impl Brain {
             state.rest(key);
         }
         if let Some(held) = self.torrents.held.get_mut(&torrent) {
-            held.files = None;
+            (held.files, held.private) = (None, true);
         }
         self.trackers.rest(now, torrent);
     }

@@ -12,7 +12,8 @@ use crate::store::Task;
 impl Brain {
     /// Carries out everything that waits in the outbox.
     pub(super) fn carry_out(&mut self, now: Time) {
-        let mut outbox = std::mem::replace(&mut self.outbox, Outbox::new());
+        let spare = std::mem::replace(&mut self.spare.0, Outbox::new());
+        let mut outbox = std::mem::replace(&mut self.outbox, spare);
         while !outbox.is_empty() {
             for action in outbox.drain() {
                 self.act(now, action);
@@ -20,7 +21,7 @@ impl Brain {
             // Answers to commands may have been asked for meanwhile.
             std::mem::swap(&mut outbox, &mut self.outbox);
         }
-        self.outbox = outbox;
+        self.spare.0 = outbox;
     }
 
     /// Hands the store what is to be read for peers.
@@ -37,11 +38,14 @@ impl Brain {
             Action::Admit { torrent, terms } => hand.admit(torrent, terms),
             Action::Retire { torrent } => {
                 hand.retire(torrent);
+                self.leave_lan(now, torrent);
                 self.tell_announcer(now, torrent, tracker::Event::Stop);
             }
             Action::Dial { dial, torrent, remote } => hand.dial(now, dial, torrent, remote),
             Action::Send { link, message } => hand.send(link, &message),
             Action::Serve { link, torrent, block } => hand.serve(link, torrent, block),
+            // No torrent says how long its metadata is.
+            Action::GiveMetadata { .. } => {}
             Action::Unserve { link, block } => hand.unserve(link, block),
             Action::Close { link, reason } => hand.close(link, reason),
             Action::Store { job, torrent, block, payload, digest } => {
@@ -80,7 +84,10 @@ impl Brain {
     fn notify(&mut self, now: Time, notice: Notice) {
         match &notice {
             Notice::Added { ticket, torrent } => self.added(now, *ticket, *torrent),
-            Notice::Checked { torrent } => self.start_announcing(now, *torrent),
+            Notice::Checked { torrent } => {
+                self.start_announcing(now, *torrent);
+                self.join_lan(now, *torrent);
+            }
             Notice::Completed { torrent, at_once: false } => {
                 self.tell_announcer(now, *torrent, tracker::Event::Completed);
             }

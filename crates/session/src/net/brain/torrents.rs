@@ -38,6 +38,8 @@ impl Torrents {
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) info_hash: [u8; 20],
+    /// Not known while it is dormant: then nobody on the local network is told of it.
+    pub(super) private: bool,
     /// How many it has; `None` while it is dormant.
     pub(super) files: Option<usize>,
     /// Its name in the database.
@@ -47,11 +49,25 @@ pub(super) struct Held {
 #[derive(Debug)]
 struct Pending {
     info_hash: [u8; 20],
+    private: bool,
     files: Arc<TorrentFiles>,
     tiers: Vec<Vec<String>>,
     peers: Vec<SocketAddr>,
     known: Option<Box<Known>>,
     reply: Sender<Result<TorrentId, AddError>>,
+}
+
+impl Torrents {
+    /// The info-hash of a torrent.
+    pub(super) fn info_hash(&self, torrent: TorrentId) -> Option<[u8; 20]> {
+        self.held.get(&torrent).map(|held| held.info_hash)
+    }
+
+    /// The info-hash of a torrent that may be spoken of to everybody (BEP 27).
+    pub(super) fn public_hash(&self, torrent: TorrentId) -> Option<[u8; 20]> {
+        let held = self.held.get(&torrent)?;
+        (!held.private).then_some(held.info_hash)
+    }
 }
 
 impl Brain {
@@ -115,14 +131,16 @@ impl Brain {
         let (files, peers) = (Arc::new(files), add.peers);
         let memory = known.as_mut().and_then(|known| known.memory.take());
         let rests = known.as_ref().is_some_and(|known| known.row.metainfo.is_some());
-        let pending = Pending { info_hash, files, tiers, peers, known, reply };
+        let private = metainfo.private;
+        let pending = Pending { info_hash, private, files, tiers, peers, known, reply };
         self.torrents.pending.insert(ticket, pending);
         self.torrents.hashes.insert(info_hash);
         let torrent = AddTorrent {
             ticket,
             info_hash,
             layout,
-            private: metainfo.private,
+            private,
+            metadata_size: None,
             priorities,
             policy: policy(add.sequential),
             adopt: add.adopt,
@@ -141,7 +159,7 @@ impl Brain {
             self.torrents.rested = Some(torrent);
             return;
         };
-        let Pending { info_hash, files, tiers, peers, known, reply } = pending;
+        let Pending { info_hash, private, files, tiers, peers, known, reply } = pending;
         let (mut key, mut left, mut ledger) = (None, None, None);
         if let (Some(state), Some(known)) = (&self.state, known) {
             // Before its first record.
@@ -150,7 +168,7 @@ impl Brain {
             (key, left) = (Some(known.key), known.left);
         }
         let count = Some(files.layout().files().len());
-        self.torrents.held.insert(torrent, Held { info_hash, files: count, key });
+        self.torrents.held.insert(torrent, Held { info_hash, private, files: count, key });
         self.store.add(torrent, files, left, ledger);
         self.trackers.add(torrent, info_hash, &tiers);
         let _ = reply.send(Ok(torrent));

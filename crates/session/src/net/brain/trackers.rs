@@ -1,15 +1,15 @@
 //! The announcers of the torrents: what they are told, and who carries out what they want.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use toubkal_core::base::{Machine, Outbox, Rng, Time};
 use toubkal_core::engine::{Event, PeerSource, State, Status, TorrentId};
-use toubkal_core::tracker::{
-    self, Action, Announcer, AskId, AskKind, Config, News, Problem, Progress, Tiers,
-};
+use toubkal_core::tracker::udp::Udp;
+use toubkal_core::tracker::{self, Action, Announcer, Config, News, Problem, Progress, Tiers};
 
 use super::Brain;
+use super::datagrams::{Asker, Wish, failed};
 use super::resting::Found;
 use crate::net::wake::Inlet;
 use crate::session::{SessionEvent, TrackerState, TrackerStatus};
@@ -45,6 +45,10 @@ pub(super) struct Trackers {
     /// Started when somebody has something to ask.
     client: Option<TrackerClient>,
     tell: Inlet<TrackerReply>,
+    /// Those that are asked by packets.
+    pub(super) udp: Udp<Asker>,
+    /// What is to be asked by packets in this round.
+    pub(super) wishes: VecDeque<Wish>,
     outbox: Outbox<Action>,
     /// When which announcer has something to do.
     due: BTreeSet<(Time, TorrentId)>,
@@ -83,12 +87,15 @@ struct One {
 impl Trackers {
     pub(super) fn new(identity: Identity, tell: Inlet<TrackerReply>) -> Self {
         let key = identity.rng.fork("tracker key").bits() as u32;
+        let udp = Udp::new(identity.rng.fork("UDP trackers"));
         Self {
             identity,
             key,
             announcers: HashMap::new(),
             client: None,
             tell,
+            udp,
+            wishes: VecDeque::new(),
             outbox: Outbox::new(),
             due: BTreeSet::new(),
             watched: BTreeSet::new(),
@@ -116,7 +123,7 @@ impl Trackers {
             port: self.identity.port,
             key: self.key,
             ip: None,
-            tiers: Tiers::InOrder,
+            tiers: Tiers::AtOnce,
         };
         let number = (torrent.index() as u64) << 32 | u64::from(torrent.generation());
         let rng = self.identity.rng.fork_indexed("announcer", number);
@@ -194,7 +201,8 @@ impl Trackers {
     /// When an announcer has something to do.
     pub(super) fn deadline(&self) -> Option<Time> {
         let watch = (!self.watched.is_empty()).then_some(self.watch_at);
-        self.due.first().map(|&(at, _)| at).into_iter().chain(watch).min()
+        let udp = self.udp.deadline().map(|(at, _)| at);
+        self.due.first().map(|&(at, _)| at).into_iter().chain(watch).chain(udp).min()
     }
 
     /// Notes when an announcer has something to do next.
@@ -236,7 +244,8 @@ impl Trackers {
         one.announcer.status().into_iter().map(|status| show(status, now)).collect()
     }
 
-    fn ask(&mut self, ask: Ask) -> Result<(), String> {
+    /// Has something asked over HTTP, or looked up.
+    pub(super) fn ask(&mut self, ask: Ask) -> Result<(), String> {
         if self.client.is_none() {
             let tell = self.tell.clone();
             let user_agent = self.identity.user_agent.clone();
@@ -344,6 +353,9 @@ impl Brain {
             TrackerReply::Tracker { torrent, id, outcome } => {
                 self.tell_announcer(now, torrent, outcome.event(id));
             }
+            TrackerReply::Host { torrent, id, question, path, addresses } => {
+                self.found_tracker(now, torrent, id, question, path, addresses);
+            }
             TrackerReply::Peers { torrent, peers } => {
                 self.handle(now, Event::Peers(torrent, PeerSource::Tracker, peers));
             }
@@ -381,8 +393,12 @@ impl Brain {
             Action::Ask { id, kind, url } => {
                 let asked = self.trackers.ask(Ask::Tracker { torrent, id, kind, url });
                 if let Err(text) = asked {
-                    self.tell_announcer(now, torrent, failed(id, kind, text));
+                    let problem = Problem { text, retry: None };
+                    self.tell_announcer(now, torrent, failed(id, kind, problem));
                 }
+            }
+            Action::AskUdp { id, url, question } => {
+                self.trackers.wishes.push_back(Wish { torrent, id, url, question });
             }
             // A seed has no use for seeds: the torrent stays dormant.
             Action::Peers(_) if self.trackers.knows_seeds_alone(torrent) => {}
@@ -408,14 +424,14 @@ impl Brain {
             News::Warning(text) => (text, false),
             News::Failure { text, .. } => (text, true),
             News::Recovered => ("it answers again".to_owned(), false),
-            News::Unsupported => (ONLY_HTTP.to_owned(), true),
+            News::Unsupported => (UNKNOWN.to_owned(), true),
             News::ExternalIp(_) => return,
         };
         self.news.push(SessionEvent::Tracker { torrent, url, message, failed });
     }
 }
 
-const ONLY_HTTP: &str = "only http and https trackers can be asked";
+const UNKNOWN: &str = "only http, https and udp trackers can be asked";
 
 /// How many more peers a torrent could use.
 fn want(status: &Status) -> tracker::Event {
@@ -423,14 +439,6 @@ fn want(status: &Status) -> tracker::Event {
     let urgent = downloading && status.peers < FEW && status.unchoked_by == 0;
     let peers = if downloading { WANT.0 } else { WANT.1 };
     tracker::Event::Want { peers, urgent }
-}
-
-fn failed(id: AskId, kind: AskKind, text: String) -> tracker::Event {
-    let problem = Problem { text, retry: None };
-    match kind {
-        AskKind::Announce => tracker::Event::Announced(id, Err(problem)),
-        AskKind::Scrape => tracker::Event::Scraped(id, Err(problem)),
-    }
 }
 
 fn show(status: tracker::Status, now: Time) -> TrackerStatus {
@@ -443,7 +451,7 @@ fn show(status: tracker::Status, now: Time) -> TrackerStatus {
         tracker::State::Failing | tracker::State::GivenUp => {
             TrackerState::Failed { reason: reason() }
         }
-        tracker::State::Unsupported => TrackerState::Failed { reason: ONLY_HTTP.to_owned() },
+        tracker::State::Unsupported => TrackerState::Failed { reason: UNKNOWN.to_owned() },
     };
     let warning = message.filter(|_| matches!(state, TrackerState::Working { .. }));
     TrackerStatus {

@@ -17,20 +17,25 @@ use super::conn::{Conn, Stage};
 use super::input::{Got, Pause};
 use super::output::{Outcomes, Output};
 use super::payloads::Payloads;
-use super::{ACCEPT_PAUSE, ACCEPTS, Hand, KEPT_BYTES, STRANGERS_MAX};
+use super::{ACCEPT_PAUSE, ACCEPTS, Hand, KEPT_BYTES, STRANGER_TIME, STRANGERS_MAX};
 
 impl Hand {
-    /// Accepts whoever waits, a few a round.
+    /// Accepts whoever waits, a few a round, as long as there is room for strangers.
     pub(super) fn accept(&mut self, now: Time) {
+        self.crowded = None;
         for at in 0..self.listeners.len() {
             for _ in 0..ACCEPTS {
-                let listener = &mut self.listeners[at];
+                let listener = &self.listeners[at];
                 if listener.again.is_some_and(|again| again > now) || !listener.ready {
                     break;
                 }
+                if !self.has_room_for_stranger(now) {
+                    return;
+                }
+                let listener = &mut self.listeners[at];
                 listener.again = None;
                 match listener.socket.accept() {
-                    Ok((stream, remote)) => self.welcome(stream, remote),
+                    Ok((stream, remote)) => self.welcome(now, stream, remote),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         listener.ready = false;
                     }
@@ -45,29 +50,36 @@ impl Hand {
         }
     }
 
-    fn welcome(&mut self, stream: TcpStream, remote: SocketAddr) {
+    fn welcome(&mut self, now: Time, stream: TcpStream, remote: SocketAddr) {
         let _ = stream.set_nodelay(true);
         let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
-        self.make_room_for_stranger();
+        if self.strangers.len() >= STRANGERS_MAX
+            && let Some((oldest, _)) = self.strangers.pop_front()
+        {
+            self.close(oldest, CloseReason::Full);
+        }
         let Some(link) = self.insert(Conn::new(stream, remote, Stage::Stranger)) else { return };
-        self.strangers.push_back(link);
+        self.strangers.push_back((link, now));
         self.facts.push(Event::Link(link, LinkEvent::Opened { dial: None, remote }));
         // The first bytes may be there already.
         self.queue_read(link);
     }
 
-    /// A crowd that says nothing loses its oldest, so whoever speaks soon gets in.
-    fn make_room_for_stranger(&mut self) {
+    /// Whether one more may come. A crowd that says nothing loses its oldest, so whoever speaks
+    /// soon gets in; but each has a moment to speak, so that of a crowd of honest peers that come
+    /// at once nobody is lost. Who comes meanwhile waits with the system.
+    fn has_room_for_stranger(&mut self, now: Time) -> bool {
         if self.strangers.len() < STRANGERS_MAX {
-            return;
+            return true;
         }
         let links = &self.links;
-        self.strangers.retain(|link| links.get(*link).is_some_and(Conn::is_unmet));
-        if self.strangers.len() >= STRANGERS_MAX
-            && let Some(oldest) = self.strangers.pop_front()
-        {
-            self.close(oldest, CloseReason::Full);
+        self.strangers.retain(|&(link, _)| links.get(link).is_some_and(Conn::is_unmet));
+        if self.strangers.len() < STRANGERS_MAX {
+            return true;
         }
+        let until = self.strangers.front().map(|(_, since)| since.after(STRANGER_TIME));
+        self.crowded = until.filter(|until| *until > now);
+        self.crowded.is_none()
     }
 
     /// Gives up attempts to connect that took too long.

@@ -8,8 +8,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::session::StartError;
 
-/// Connections that the system keeps for us until we accept them.
-const BACKLOG: i32 = 128;
+/// Connections that the system keeps for us until we accept them, as far as it allows. Who comes
+/// beyond tries again after a second, then three, then seven.
+const BACKLOG: i32 = 1024;
 
 /// Listens on `addr`.
 pub(crate) fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use mio::event::Event as Readiness;
 use mio::net::TcpListener;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll, Registry, Token};
 use toubkal_core::base::{Slab, Time};
 use toubkal_core::engine::{Event, LinkId, LinkKind, Terms, TorrentId};
 use toubkal_wire::layout::Block;
@@ -43,6 +43,8 @@ const KEPT_BYTES: usize = 16 * 1024 * 1024;
 const CONTROL_BYTES: usize = 2 * 1024 * 1024;
 /// Connections from peers that have not said all of their handshake.
 const STRANGERS_MAX: usize = 64;
+/// So long each of them may take, though others wait to be accepted.
+const STRANGER_TIME: Duration = Duration::from_millis(250);
 /// Connections that are accepted in one round.
 const ACCEPTS: usize = 16;
 /// Facts that wait for the engine, above which no more is read; one read may go past it by a
@@ -57,12 +59,16 @@ const READINESS: usize = 256;
 
 /// The waker's token; those of listeners go down from it, those of links up from 0.
 pub(crate) const WAKE: Token = Token(usize::MAX);
+/// The first token of sockets that are not the hand's, which go up from it.
+pub(crate) const DATAGRAMS: Token = Token(usize::MAX / 2);
 
 /// All connections.
 #[derive(Debug)]
 pub(crate) struct Hand {
     poll: Poll,
     readiness: Events,
+    /// Sockets of others that can do something.
+    others: Vec<Token>,
     links: Slab<LinkKind, Conn>,
     ids: Vec<LinkId>,
     listeners: Vec<Listener>,
@@ -73,7 +79,10 @@ pub(crate) struct Hand {
     queues: Queues,
     /// Attempts to connect, the oldest first.
     dials: VecDeque<LinkId>,
-    strangers: VecDeque<LinkId>,
+    /// Who has not said all of its handshake, and since when it is there; the oldest first.
+    strangers: VecDeque<(LinkId, Time)>,
+    /// There is no room for one more of them before.
+    crowded: Option<Time>,
     /// Bytes of blocks that are read ahead, or being read.
     ahead: usize,
     /// Bytes of unfinished messages.
@@ -104,6 +113,12 @@ struct Listener {
     again: Option<Time>,
 }
 
+impl Listener {
+    fn is_busy(&self) -> bool {
+        self.ready && self.again.is_none()
+    }
+}
+
 /// A block that the store is to read for a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Read {
@@ -118,6 +133,7 @@ impl Hand {
         let mut hand = Self {
             poll,
             readiness: Events::with_capacity(READINESS),
+            others: Vec::new(),
             links: Slab::new(),
             ids: Vec::new(),
             listeners: Vec::new(),
@@ -128,6 +144,7 @@ impl Hand {
             queues: Queues::default(),
             dials: VecDeque::new(),
             strangers: VecDeque::new(),
+            crowded: None,
             ahead: 0,
             kept: 0,
             facts: Vec::new(),
@@ -140,6 +157,16 @@ impl Hand {
             hand.listeners.push(Listener { socket, ready: true, again: None });
         }
         Ok(hand)
+    }
+
+    /// Where others have their sockets watched, with tokens from [`DATAGRAMS`] on.
+    pub(crate) fn registry(&self) -> &Registry {
+        self.poll.registry()
+    }
+
+    /// The sockets of others that can do something, since it was asked last.
+    pub(crate) fn datagrams(&mut self) -> std::vec::Drain<'_, Token> {
+        self.others.drain(..)
     }
 
     /// Waits until a socket can do something, somebody wakes us, or the time is over.
@@ -158,7 +185,6 @@ impl Hand {
 
     /// One round: whoever has something to do does a bounded part of it.
     pub(crate) fn work(&mut self, now: Time) {
-        self.accept(now);
         self.give_up_dials(now);
         if self.means.has_buffer() {
             while let Some(link) = self.queues.starved.pop_front() {
@@ -175,6 +201,8 @@ impl Hand {
             let Some(link) = self.queues.read.pop_front() else { break };
             self.read(link);
         }
+        // Behind the reads: whoever has said its handshake makes room for the next.
+        self.accept(now);
     }
 
     /// Sends what there is to send, one write a link.
@@ -183,13 +211,7 @@ impl Hand {
             let Some(link) = self.queues.write.pop_front() else { break };
             self.write(link);
         }
-        for _ in 0..self.queues.hungry.len() {
-            let Some(link) = self.queues.hungry.pop_front() else { break };
-            if let Some(conn) = self.links.get_mut(link) {
-                conn.queued.hungry = false;
-                self.read_ahead(link);
-            }
-        }
+        self.feed_hungry();
     }
 
     /// Whether there is something to do without waiting.
@@ -197,7 +219,7 @@ impl Hand {
         !self.queues.read.is_empty()
             || !self.queues.write.is_empty()
             || (!self.queues.starved.is_empty() && self.means.has_buffer())
-            || self.listeners.iter().any(|listener| listener.ready && listener.again.is_none())
+            || (self.crowded.is_none() && self.listeners.iter().any(Listener::is_busy))
     }
 
     /// When [`Hand::work`] has something to do at the latest.
@@ -207,7 +229,7 @@ impl Hand {
             _ => None,
         });
         let accept = self.listeners.iter().filter_map(|listener| listener.again);
-        dial.into_iter().chain(accept).min()
+        dial.into_iter().chain(accept).chain(self.crowded).min()
     }
 
     /// What happened since it was asked last.
@@ -229,7 +251,10 @@ impl Hand {
             listener.ready = true;
             return;
         }
-        let Some(&link) = self.ids.get(event.token().0) else { return };
+        let Some(&link) = self.ids.get(event.token().0) else {
+            self.others.push(event.token());
+            return;
+        };
         let Some(conn) = self.links.get_mut(link) else { return };
         conn.half_closed |= event.is_read_closed() || event.is_error();
         if let Stage::Dialing { dial, torrent, .. } = conn.stage {

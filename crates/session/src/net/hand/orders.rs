@@ -106,25 +106,53 @@ impl Hand {
         for mut listener in self.listeners.drain(..) {
             let _ = self.poll.registry().deregister(&mut listener.socket);
         }
-        for link in std::mem::take(&mut self.strangers) {
+        for (link, _) in std::mem::take(&mut self.strangers) {
             if self.links.get(link).is_some_and(Conn::is_unmet) {
                 self.close(link, CloseReason::Stopped);
             }
         }
     }
 
-    /// Asks the store for the blocks that this link sends next, as far as there is room.
+    /// Asks the store for the blocks that this link sends next, as far as there is room; when
+    /// others wait for room, it waits behind them.
     pub(super) fn read_ahead(&mut self, link: LinkId) {
+        if self.queues.hungry.is_empty() {
+            self.read_some(link);
+        }
         let Some(conn) = self.links.get_mut(link) else { return };
+        // When its own share is used up, its next write comes back to this.
+        if conn.output.wants_room() && !conn.queued.hungry {
+            conn.queued.hungry = true;
+            self.queues.hungry.push_back(link);
+        }
+    }
+
+    /// Gives room to those that wait for it, one after the other.
+    pub(super) fn feed_hungry(&mut self) {
+        for _ in 0..self.queues.hungry.len() {
+            let Some(link) = self.queues.hungry.pop_front() else { break };
+            let got = self.read_some(link);
+            let Some(conn) = self.links.get_mut(link) else { continue };
+            conn.queued.hungry = conn.output.wants_room();
+            match (conn.queued.hungry, got) {
+                (false, _) => {}
+                (true, true) => self.queues.hungry.push_back(link),
+                // There is no room, for those behind it neither.
+                (true, false) => return self.queues.hungry.push_front(link),
+            }
+        }
+    }
+
+    /// Asks the store for what there is room for; says whether that was something.
+    fn read_some(&mut self, link: LinkId) -> bool {
+        let before = self.ahead;
+        let Some(conn) = self.links.get_mut(link) else { return false };
         while let Some((torrent, block)) =
             conn.output.next_read(AHEAD_BYTES.saturating_sub(self.ahead))
         {
             self.ahead += block.length as usize;
             self.reads.push(Read { link, torrent, block });
         }
-        if conn.output.wants_read() && !conn.queued.hungry {
-            conn.queued.hungry = true;
-            self.queues.hungry.push_back(link);
-        }
+        self.ahead > before
     }
 }

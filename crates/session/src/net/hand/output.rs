@@ -74,20 +74,23 @@ impl Output {
     /// The next block to be read for this link; `room` is what all links together may still read
     /// ahead.
     pub(crate) fn next_read(&mut self, room: usize) -> Option<(TorrentId, Block)> {
-        let (_, block) = self.waiting.front()?;
-        let bytes = block.length as usize;
-        if bytes > room || (self.ahead > 0 && self.ahead + bytes > AHEAD_BYTES) {
-            return None;
-        }
+        let bytes = self.next_bytes().filter(|&bytes| bytes <= room)?;
         let (torrent, block) = self.waiting.pop_front()?;
         self.ahead += bytes;
         self.reading.push(Reading { block, withdrawn: false });
         Some((torrent, block))
     }
 
-    /// Whether a block waits to be read.
-    pub(crate) fn wants_read(&self) -> bool {
-        !self.waiting.is_empty()
+    /// Whether a block waits to be read, and nothing but room for all links together is missing.
+    pub(crate) fn wants_room(&self) -> bool {
+        self.next_bytes().is_some()
+    }
+
+    /// How long the next block to be read is, unless too much is read ahead for this link.
+    fn next_bytes(&self) -> Option<usize> {
+        let (_, block) = self.waiting.front()?;
+        let bytes = block.length as usize;
+        (self.ahead == 0 || self.ahead + bytes <= AHEAD_BYTES).then_some(bytes)
     }
 
     /// Takes in what was read, unless it was called back meanwhile.

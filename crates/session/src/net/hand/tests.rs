@@ -82,6 +82,11 @@ impl Rig {
         served.collect()
     }
 
+    fn opened(&self) -> usize {
+        let opened = |event: &&Event| matches!(event, Event::Link(_, LinkEvent::Opened { .. }));
+        self.seen.iter().filter(opened).count()
+    }
+
     fn messages(&self) -> Vec<Message> {
         let messages = self.seen.iter().filter_map(|event| match event {
             Event::Link(_, LinkEvent::Message(message)) => Some(message.clone()),
@@ -173,15 +178,35 @@ fn a_handshake_that_trickles_in_is_a_handshake() {
 }
 
 #[test]
+fn a_crowd_that_comes_at_once_is_let_in_as_it_speaks() {
+    let mut rig = Rig::new();
+    let connect = |_| TcpStream::connect(rig.addr).unwrap();
+    let mut crowd: Vec<_> = (0..STRANGERS_MAX + 10).map(connect).collect();
+    rig.until("as many as there is room for", |rig| rig.opened() == STRANGERS_MAX);
+    for _ in 0..10 {
+        rig.hand.work(rig.now);
+    }
+    assert!(!rig.hand.is_busy(), "it waits");
+    assert_eq!(rig.hand.deadline(), Some(rig.now.after(STRANGER_TIME)));
+    // The last to be accepted speak first.
+    for peer in crowd.iter_mut().rev() {
+        peer.write_all(&handshake(HASH)).unwrap();
+    }
+    rig.until("all handshakes", |rig| {
+        let met = |event: &&Event| matches!(event, Event::Link(_, LinkEvent::Handshaken { .. }));
+        rig.seen.iter().filter(met).count() == crowd.len()
+    });
+}
+
+#[test]
 fn a_crowd_of_silent_strangers_loses_its_oldest() {
     let mut rig = Rig::new();
     let mut crowd = Vec::new();
     for count in 1..=STRANGERS_MAX + 10 {
         crowd.push(TcpStream::connect(rig.addr).unwrap());
-        rig.until("open", |rig| {
-            let opened = |event: &&Event| matches!(event, Event::Link(_, LinkEvent::Opened { .. }));
-            rig.seen.iter().filter(opened).count() == count
-        });
+        // Each has had its moment.
+        rig.now = rig.now.after(STRANGER_TIME);
+        rig.until("open", |rig| rig.opened() == count);
     }
     assert!(rig.hand.links.len() <= STRANGERS_MAX);
     assert!(is_over(&mut crowd[0]));
@@ -369,6 +394,32 @@ fn a_peer_that_takes_nothing_bounds_what_is_read_for_it() {
     assert!(matches!(rig.seen.last(), Some(Event::Link(_, LinkEvent::Closed(_)))));
     rig.answer_reads();
     assert_eq!(rig.hand.ahead, 0);
+}
+
+#[test]
+fn who_waits_to_be_read_for_comes_before_those_that_had_their_turn() {
+    let mut rig = Rig::new();
+    let peers: Vec<_> = (0..AHEAD_BYTES / (512 * 1024) + 1)
+        .map(|_| {
+            rig.seen.clear();
+            rig.met()
+        })
+        .collect();
+    for (_, link) in &peers {
+        for piece in 0..64 {
+            rig.hand.serve(*link, torrent(), block(piece, 16_384));
+        }
+    }
+    assert_eq!(rig.hand.ahead, AHEAD_BYTES);
+    let reads: Vec<Read> = rig.hand.reads().collect();
+    let (first, last) = (peers[0].1, peers[peers.len() - 1].1);
+    assert!(reads.iter().all(|read| read.link != last), "there was no room");
+    for read in reads.iter().filter(|read| read.link == first) {
+        let buffer = Pool::new(1 << 20).lend(16_384);
+        rig.hand.was_read(read.link, read.block, Ok(buffer));
+    }
+    rig.until("something to be sent", |rig| !rig.outcomes().is_empty());
+    assert!(rig.hand.reads().all(|read| read.link == last));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Many orders that wait at once: what is checked together, and what must not be.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use super::*;
 
@@ -65,4 +66,21 @@ fn a_check_sees_what_was_written_before_it_and_nothing_else() {
     let answers = answers(bench, 19 + 3);
     assert_eq!(answers[&before], Ok(Done::Good));
     assert!(matches!(answers[&after], Ok(Done::Bad(_))), "{:?}", answers[&after]);
+}
+
+#[test]
+fn a_queue_that_never_ends_does_not_hide_that_time_passes() {
+    let dir = tempfile::tempdir().unwrap();
+    let (files, _) = torrent(dir.path(), PIECE, &[(1, false)]);
+    let kept = Kept::new(None, None);
+    let disk = Arc::new(Disk::new(TORRENT, files, Arc::new(Handles::new()), kept));
+    let (sender, inbox) = unbounded();
+    let (left, _everybody) = unbounded();
+    for _ in 0..1_000 {
+        sender.send(Order::Leave(Arc::clone(&disk), left.clone())).unwrap();
+    }
+    let mut lane = Lane::new(inbox.clone(), Arc::new(|_| ()));
+    // In a turn a lane looks at the clock once: what waits, and how much came, goes by it.
+    lane.turn(Instant::now(), None, false);
+    assert!((900..1_000).contains(&inbox.len()), "{} of 1,000 are left", inbox.len());
 }

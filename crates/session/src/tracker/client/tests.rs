@@ -44,7 +44,7 @@ fn outcome(told: &Receiver<Reply>, expected: u64) -> Outcome {
             assert_eq!((of, id), (torrent(), AskId(expected)));
             outcome
         }
-        Reply::Peers { .. } => panic!("nobody asked for names"),
+        other => panic!("nobody asked for it: {other:?}"),
     }
 }
 
@@ -243,6 +243,7 @@ impl Driver {
                 Action::Ask { id, kind, url } => {
                     self.client.ask(Ask::Tracker { torrent: torrent(), id, kind, url });
                 }
+                Action::AskUdp { .. } => panic!("these are over HTTP"),
                 Action::Resolve(names) => self.client.ask(Ask::Names { torrent: torrent(), names }),
                 Action::Peers(peers) => self.peers.extend(peers),
                 Action::Notify { news, .. } => self.news.push(news),
@@ -256,6 +257,7 @@ impl Driver {
             match self.told.recv_timeout(LONG).expect("something happens") {
                 Reply::Tracker { id, outcome, .. } => self.tell(outcome.event(id)),
                 Reply::Peers { peers, .. } => self.peers.extend(peers),
+                Reply::Host { .. } => panic!("nobody asked for it"),
             }
         }
     }

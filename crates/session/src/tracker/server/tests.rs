@@ -2,6 +2,7 @@ use super::*;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use toubkal_wire::announce::Reply;
+use toubkal_wire::udp_tracker::{self, Question, Request, Response};
 
 fn server(options: Options) -> Server {
     Server::start("127.0.0.1:0".parse().unwrap(), options).unwrap()
@@ -130,6 +131,32 @@ fn a_connection_can_be_used_again() {
         }
         assert!(answer.starts_with(b"HTTP/1.1 200 OK"));
     }
+}
+
+#[test]
+fn udp_and_http_tell_of_the_same_peers() {
+    let server = server(Options::default());
+    announce(&server, 'b', 258, "&compact=1");
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let ask = |question| {
+        // What is no question is not answered, and does no harm.
+        socket.send_to(b"garbage", server.address()).unwrap();
+        let packet = Request { transaction: 7, question }.encode();
+        socket.send_to(&packet, server.address()).unwrap();
+        let mut answer = [0; 200];
+        let length = socket.recv(&mut answer).unwrap();
+        Response::decode(&answer[..length], false).unwrap().reply
+    };
+    let udp_tracker::Reply::Connected(connection) = ask(Question::Connect) else {
+        panic!("no connection id")
+    };
+    let query = Query { left: 1, ..Query::new([b'a'; 20], [b'c'; 20], 3) };
+    let path = String::new();
+    let reply = ask(Question::Announce { connection, query, path });
+    let udp_tracker::Reply::Announced(answer) = reply else { panic!("{reply:?}") };
+    assert_eq!(answer.peers[0].address, "127.0.0.1:258".parse().unwrap());
+    assert_eq!(server.size(), (1, 2));
 }
 
 #[test]

@@ -196,9 +196,10 @@ fn what_is_read_ahead_is_bounded() {
         output.serve(Key::new(0, 0), long(piece));
     }
     assert_eq!(output.next_read(128 * 1024 - 1), None, "all links together have no room");
+    assert!(output.wants_room());
     let reads = std::iter::from_fn(|| output.next_read(1 << 30)).count();
     assert_eq!(reads * 128 * 1024, AHEAD_BYTES);
-    assert!(output.wants_read());
+    assert!(!output.wants_room(), "its own share is used up");
 }
 
 #[test]
