@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufWriter, Read, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
@@ -21,6 +22,7 @@ pub struct Content {
     piece_length: usize,
     /// Paths from the top folder, in the order of the torrent; empty for a single file.
     files: Vec<(String, u64)>,
+    private: bool,
     info: OnceCell<Vec<u8>>,
 }
 
@@ -91,6 +93,13 @@ impl Content {
         Content::with(&std::env::temp_dir(), name, 128 * 1024, &files)
     }
 
+    /// The same as a private torrent (BEP 27).
+    #[must_use]
+    pub fn private(mut self) -> Content {
+        self.private = true;
+        self
+    }
+
     /// The bytes of all files.
     #[must_use]
     pub fn size(&self) -> u64 {
@@ -108,7 +117,7 @@ impl Content {
         }
         let files = files.iter().map(|&(path, size)| (path.to_owned(), size)).collect();
         let (folder, name) = (Rc::new(folder), name.to_owned());
-        Content { folder, name, piece_length, files, info: OnceCell::new() }
+        Content { folder, name, piece_length, files, private: false, info: OnceCell::new() }
     }
 
     /// So many files of one size, which together have at most `size` bytes.
@@ -124,7 +133,7 @@ impl Content {
     pub(crate) fn in_pieces(&self, piece_length: usize) -> Content {
         let (name, files) = (self.name.clone(), self.files.clone());
         let folder = Rc::clone(&self.folder);
-        Content { folder, name, piece_length, files, info: OnceCell::new() }
+        Content { folder, name, piece_length, files, private: false, info: OnceCell::new() }
     }
 
     /// Gives all files one time of change: a client that has only seeded them may have set it, and
@@ -162,8 +171,21 @@ impl Content {
         self.folder.path()
     }
 
+    /// Its magnet link, with trackers and peers.
+    #[must_use]
+    pub fn magnet(&self, trackers: &[String], peers: &[SocketAddr]) -> String {
+        let mut link = format!("magnet:?xt=urn:btih:{}", self.info_hash());
+        for url in trackers {
+            link += "&tr=";
+            link += &url.replace('%', "%25").replace('&', "%26").replace('?', "%3f");
+        }
+        peers.iter().for_each(|peer| link += &format!("&x.pe={peer}"));
+        link
+    }
+
     /// The info-hash in hex.
-    pub(crate) fn info_hash(&self) -> String {
+    #[must_use]
+    pub fn info_hash(&self) -> String {
         Sha1::digest(self.info()).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
@@ -181,7 +203,7 @@ impl Content {
     }
 
     /// BEP 3: the info dictionary, whose pieces lie over the files in a row.
-    fn info(&self) -> &[u8] {
+    pub(crate) fn info(&self) -> &[u8] {
         self.info.get_or_init(|| self.make_info())
     }
 
@@ -209,6 +231,9 @@ impl Content {
         number(&mut info, self.piece_length as u64);
         bytes(&mut info, b"pieces");
         bytes(&mut info, &self.pieces());
+        if self.private {
+            info.extend(b"7:privatei1e");
+        }
         info.push(b'e');
         info
     }

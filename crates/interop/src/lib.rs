@@ -23,6 +23,7 @@
 
 mod bench;
 mod content;
+mod liar;
 mod limit;
 mod net;
 mod peer;
@@ -32,6 +33,7 @@ mod tracker;
 
 pub use bench::{bench, small_bench};
 pub use content::Content;
+pub use liar::Liar;
 pub use limit::limit;
 pub use net::{Host, Network};
 pub use peer::{Peer, Start};

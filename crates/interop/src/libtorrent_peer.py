@@ -8,7 +8,7 @@ libtorrent_peer.py version
 
 The first runs until it is told to end. When it has everything, and all of it is on disk, it
 writes the file COMPLETE, which holds the seconds since the torrent was added. The limit is in
-bytes a second, 0 for none. `many` seeds all torrents of a folder, whose files are in FOLDER; what
+bytes a second, 0 for none. TORRENT may be a magnet link. `many` seeds all torrents of a folder, whose files are in FOLDER; what
 it remembered in the folder RESUME is believed, everything else is checked.
 """
 
@@ -22,6 +22,10 @@ import libtorrent as lt
 
 # Whether it looks for peers on the local network.
 LAN = "LOCAL_DISCOVERY" in os.environ
+# Whether it takes part in peer exchange,
+EXCHANGE = "PEER_EXCHANGE" in os.environ
+# and in nothing else: then it knows others, and has neither metadata nor data.
+GOSSIP = "ONLY_EXCHANGE" in os.environ
 
 
 def address(text):
@@ -51,7 +55,11 @@ def session(role, listen):
         | lt.alert.category_t.error_notification
         | lt.alert.category_t.storage_notification,
     )
-    return lt.session(settings)
+    if not GOSSIP:
+        return lt.session(settings)
+    here = lt.session(settings, 0)
+    here.add_extension("ut_pex")
+    return here
 
 
 def told_to_end():
@@ -63,12 +71,16 @@ def told_to_end():
 
 
 def params_of(torrent, folder):
-    params = lt.add_torrent_params()
-    params.ti = lt.torrent_info(torrent)
+    if torrent.startswith("magnet:"):
+        params = lt.parse_magnet_uri(torrent)
+    else:
+        params = lt.add_torrent_params()
+        params.ti = lt.torrent_info(torrent)
     params.save_path = folder
     params.flags &= ~lt.torrent_flags.auto_managed
     params.flags &= ~lt.torrent_flags.paused
-    params.flags |= lt.torrent_flags.disable_pex
+    if not (EXCHANGE or GOSSIP):
+        params.flags |= lt.torrent_flags.disable_pex
     if not LAN:
         params.flags |= lt.torrent_flags.disable_lsd
     return params

@@ -23,6 +23,8 @@ pub struct Start<'a> {
     trackers: Vec<String>,
     v6: bool,
     lan: bool,
+    magnet: bool,
+    gossip: bool,
     keep: bool,
     up_limit: Option<u32>,
     again: Option<TempDir>,
@@ -51,6 +53,8 @@ impl<'a> Start<'a> {
             trackers: Vec::new(),
             v6: false,
             lan: false,
+            magnet: false,
+            gossip: false,
             keep: false,
             up_limit: None,
             again: None,
@@ -61,9 +65,30 @@ impl<'a> Start<'a> {
 
     /// Tells it to connect to a peer. Only libtorrent and Toubkal can be told.
     #[must_use]
-    pub fn peer(mut self, peer: &Peer) -> Start<'a> {
+    pub fn peer(self, peer: &Peer) -> Start<'a> {
+        self.peer_at(peer.listen)
+    }
+
+    /// Tells it to connect to an address.
+    #[must_use]
+    pub fn peer_at(mut self, address: SocketAddr) -> Start<'a> {
         assert!(self.client.takes_peers(), "{:?} learns of peers from trackers only", self.client);
-        self.peers.push(peer.listen);
+        self.peers.push(address);
+        self
+    }
+
+    /// Gives a leecher a magnet link in place of the torrent: peers and trackers are in the link.
+    #[must_use]
+    pub fn magnet(mut self) -> Start<'a> {
+        self.magnet = true;
+        self
+    }
+
+    /// Lets libtorrent tell others of peers, and do nothing else.
+    #[must_use]
+    pub fn gossip(mut self) -> Start<'a> {
+        assert_eq!(self.client, Client::Libtorrent, "it alone can be told to");
+        self.gossip = true;
         self
     }
 
@@ -175,8 +200,12 @@ impl<'a> Start<'a> {
         if seed {
             copy(self.content.folder(), &data);
         }
-        let torrent = home.join("content.torrent");
-        self.content.write_torrent(&torrent, &self.trackers);
+        let mut torrent = home.join("content.torrent");
+        if self.magnet {
+            torrent = self.content.magnet(&self.trackers, &self.peers).into();
+        } else {
+            self.content.write_torrent(&torrent, &self.trackers);
+        }
         let ends = self.client == Client::Toubkal && !seed && !self.keep;
         let job = Job {
             complete: home.join("complete"),
@@ -185,9 +214,10 @@ impl<'a> Start<'a> {
             data,
             torrent,
             listen,
-            peers: self.peers,
+            peers: if self.magnet { Vec::new() } else { self.peers },
             seed,
             lan: self.lan,
+            gossip: self.gossip,
             keep: self.keep,
             up_limit: self.up_limit,
             options: self.options,
@@ -220,6 +250,12 @@ impl Peer {
     #[must_use]
     pub fn output(&self) -> String {
         self.process.output()
+    }
+
+    /// The file that holds what it prints.
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        self.folder.path().join("home/log")
     }
 
     /// The program.

@@ -28,6 +28,7 @@ pub(crate) struct Job {
     pub(crate) home: PathBuf,
     /// Where its files are, or will be.
     pub(crate) data: PathBuf,
+    /// A torrent file, or a magnet link.
     pub(crate) torrent: PathBuf,
     pub(crate) listen: SocketAddr,
     pub(crate) peers: Vec<SocketAddr>,
@@ -37,6 +38,8 @@ pub(crate) struct Job {
     pub(crate) keep: bool,
     /// It looks for peers on the local network.
     pub(crate) lan: bool,
+    /// It tells others of peers, and does nothing else.
+    pub(crate) gossip: bool,
     /// Bytes a second that it may upload.
     pub(crate) up_limit: Option<u32>,
     /// More words for its command line.
@@ -132,6 +135,9 @@ fn run_libtorrent(job: &Job) -> Command {
     command.args(job.peers.iter().map(ToString::to_string));
     if job.lan {
         command.env("LOCAL_DISCOVERY", "1");
+    }
+    if job.gossip {
+        command.env("ONLY_EXCHANGE", "1");
     }
     command
 }

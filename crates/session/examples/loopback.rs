@@ -1,9 +1,11 @@
-//! Measures a transfer between two sessions in two processes on loopback.
+//! Measures a transfer between sessions in two processes on loopback.
 //!
-//! `cargo run --release -p toubkal-session --example loopback -- [MIB] [FROM] [TO]`
-//! makes a file of MIB mebibytes (1024) below FROM, seeds it, and downloads it below TO; both are
-//! the system's temporary folder by default. Prints the rate, and for each end the processor
-//! time a gibibyte and the peak of its memory (Linux).
+//! `cargo run --release -p toubkal-session --example loopback -- \
+//!     [MIB] [FROM] [TO] [HANDS] [LEECHES]`
+//! makes a file of MIB mebibytes (1024) below FROM, seeds it with so many HANDS (as many as suit
+//! the machine), and downloads it below TO, with LEECHES sessions in one process (1); both folders
+//! are the system's temporary one by default. Prints the rate, and for each end the processor time
+//! a gibibyte and the peak of its memory (Linux).
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -26,14 +28,16 @@ fn main() -> Result<(), Failure> {
     let first = args.next().unwrap_or_else(|| "1024".to_owned());
     let temp = || std::env::temp_dir().into_os_string().into_string().unwrap_or_default();
     let from = PathBuf::from(args.next().unwrap_or_else(temp)).join("toubkal-from");
-    if first == "seed" {
-        return seed(&from);
-    }
     let to = PathBuf::from(args.next().unwrap_or_else(temp)).join("toubkal-to");
+    let hands = args.next().unwrap_or_else(|| "0".to_owned());
+    if first == "seed" {
+        return seed(&from, hands.parse()?);
+    }
+    let leeches: usize = args.next().map_or(Ok(1), |leeches| leeches.parse())?;
     let mebibytes: usize = first.parse()?;
     make(&from, mebibytes)?;
     let _ = std::fs::remove_dir_all(&to);
-    let result = leech(&from, &to, mebibytes);
+    let result = leech(&from, &to, mebibytes, &hands, leeches);
     for dir in [&from, &to] {
         let _ = std::fs::remove_dir_all(dir);
     }
@@ -70,9 +74,9 @@ fn metainfo(from: &Path) -> Result<Arc<Metainfo>, Failure> {
 }
 
 /// Seeds until its standard input ends; then prints what it took.
-fn seed(from: &Path) -> Result<(), Failure> {
+fn seed(from: &Path, hands: usize) -> Result<(), Failure> {
     let listen = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))];
-    let session = Session::start(Options { listen, ..Options::default() })?;
+    let session = Session::start(Options { listen, hands, ..Options::default() })?;
     session.add(metainfo(from)?, Add::to(from))?;
     until_completed(&session)?;
     let before = cpu();
@@ -83,9 +87,16 @@ fn seed(from: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn leech(from: &Path, to: &Path, mebibytes: usize) -> Result<(), Failure> {
+fn leech(
+    from: &Path,
+    to: &Path,
+    mebibytes: usize,
+    hands: &str,
+    leeches: usize,
+) -> Result<(), Failure> {
+    let folder = from.parent().ok_or("no folder")?.as_os_str();
     let mut seed = Command::new(std::env::current_exe()?)
-        .args(["seed".as_ref(), from.parent().ok_or("no folder")?.as_os_str()])
+        .args(["seed".as_ref(), folder, to.as_os_str(), hands.as_ref()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;
@@ -94,24 +105,34 @@ fn leech(from: &Path, to: &Path, mebibytes: usize) -> Result<(), Failure> {
     let metainfo = metainfo(from)?;
     let before = cpu();
     let start = Instant::now();
-    let session = Session::start(Options::default())?;
-    session.add(metainfo, Add { peers: vec![addr], ..Add::to(to) })?;
-    until_completed(&session)?;
+    let mut sessions = Vec::new();
+    for number in 0..leeches {
+        let session = Session::start(Options::default())?;
+        let to = to.join(number.to_string());
+        std::fs::create_dir_all(&to)?;
+        session.add(Arc::clone(&metainfo), Add { peers: vec![addr], ..Add::to(to) })?;
+        sessions.push(session);
+    }
+    for session in &sessions {
+        until_completed(session)?;
+    }
     let seconds = start.elapsed().as_secs_f64();
     let took = cpu() - before;
     drop(seed.stdin.take());
     let end = said.next().ok_or("the seed died")??;
     let (seed_cpu, seed_peak) = end.split_once(' ').ok_or("the seed stammers")?;
     let seed_cpu: f64 = seed_cpu.parse()?;
-    let gibibytes = mebibytes as f64 / 1024.0;
+    let gibibytes = (mebibytes * leeches) as f64 / 1024.0;
     println!(
         "{:.0} MB/s; leech {:.2} CPU s/GiB, {} MiB; seed {:.2} CPU s/GiB, {seed_peak} MiB",
-        mebibytes as f64 * 1.048_576 / seconds,
+        gibibytes * 1_073.741_824 / seconds,
         took / gibibytes,
         peak(),
         seed_cpu / gibibytes,
     );
-    session.shutdown(Duration::from_secs(5));
+    for session in sessions {
+        session.shutdown(Duration::from_secs(5));
+    }
     seed.wait()?;
     Ok(())
 }

@@ -4,22 +4,29 @@
 //! channel and answered between two rounds of that thread, so an answer is never older than the
 //! question; when the thread is gone, the last answer stands.
 
+mod handles;
+mod magnet;
 mod restore;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use toubkal_core::base::Bitset;
 use toubkal_core::engine::{
-    Command, Notice, PeerStatus, Priority, Rates, State, Status, StoreErrorKind, TorrentId, Totals,
+    Command, Notice, PeerStatus, Priority, Rates, Sources, State, Status, StoreErrorKind,
+    TorrentId, Totals,
 };
+pub use toubkal_wire::magnet::Magnet;
 pub use toubkal_wire::metainfo::Metainfo;
 
-use crate::net::{Control, Known, Order, Orders, Question};
-use crate::state::{Key, State as Database};
+use crate::net::{Control, Known, Order, Question};
+use handles::{Handle, Kept, UNKNOWN};
+pub use magnet::Choose;
+pub(crate) use magnet::{Content, Place, read};
+pub(crate) use restore::know;
 
 /// What is set once, when a session starts.
 #[derive(Clone, Debug)]
@@ -32,6 +39,9 @@ pub struct Options {
     pub user_agent: String,
     /// Threads that read, write and hash; at least 1. 0: as many as suit this machine.
     pub workers: usize,
+    /// Threads that move the bytes of peers, 8 at the most. 1: the thread that decides does that,
+    /// too. 0: as many as suit this machine.
+    pub hands: usize,
     /// The most connections to peers at once.
     pub links_max: u32,
     /// The most connections to peers that are being tried at once.
@@ -51,8 +61,9 @@ pub struct Options {
     /// torrents; of the same torrent in the same folder, only one can write.
     pub state: Option<PathBuf>,
     /// A file, made new, for everything that the engine is told: `toubkal replay` plays it again.
-    /// In it are the addresses of peers, info-hashes, and the sizes of files, no names and no
-    /// payload; some 30 bytes a block. `None`: nothing is written down.
+    /// In it are the addresses of peers, info-hashes, and the sizes of files, no payload, and no
+    /// names unless they came from peers as the metadata of a link; some 30 bytes a block.
+    /// `None`: nothing is written down.
     pub record: Option<PathBuf>,
 }
 
@@ -63,6 +74,7 @@ impl Default for Options {
             rates: Rates::default(),
             user_agent: concat!("Toubkal/", env!("CARGO_PKG_VERSION")).into(),
             workers: 0,
+            hands: 0,
             links_max: 200,
             dials_max: 16,
             slots: 8,
@@ -141,7 +153,13 @@ pub struct Add {
     pub check: bool,
     /// The torrent file, to be kept in the database. Without it the torrent is remembered, but
     /// [`Session::restore`] cannot bring it back by itself.
+    ///
+    /// It is also what peers are given of the metadata (BEP 9), which is kept in memory when it is
+    /// not in the database.
     pub torrent: Option<Arc<[u8]>>,
+    /// What is wanted, said once the files are known: for [`Session::add_magnet`], where it comes
+    /// before `priorities` and before what the link selects.
+    pub choose: Option<Choose>,
 }
 
 impl Add {
@@ -159,6 +177,7 @@ impl Add {
             paused: false,
             check: false,
             torrent: None,
+            choose: None,
         }
     }
 }
@@ -172,6 +191,12 @@ pub enum AddError {
     /// BEP 52 alone: there are no v1 pieces to fetch.
     #[error("this is a version 2 torrent, which cannot be downloaded yet")]
     V2Only,
+    /// A link that names a publisher instead of a torrent (BEP 46).
+    #[error("this link names a publisher and no torrent, which cannot be followed yet")]
+    Publisher,
+    /// What [`Add::choose`] said of it.
+    #[error("{0}")]
+    Refused(String),
     /// The number of priorities is not the number of files.
     #[error("{given} priorities were given for {files} files")]
     Priorities {
@@ -221,6 +246,20 @@ pub enum SessionEvent {
         message: String,
         /// Whether the announce failed; otherwise it is a warning.
         failed: bool,
+    },
+    /// The metadata of a torrent that was added by a link is known, and so is
+    /// [`Torrent::metainfo`]. It comes once, also when the database knew it.
+    Resolved {
+        /// Whose.
+        torrent: TorrentId,
+    },
+    /// The metadata of a torrent that was added by a link is known, and it cannot be taken: it is
+    /// not in the session any more.
+    Refused {
+        /// Whose.
+        torrent: TorrentId,
+        /// Why.
+        message: String,
     },
     /// The database of what is remembered is broken or out of reach, or a torrent in it is; or
     /// what happens cannot be recorded any more.
@@ -306,7 +345,7 @@ impl Session {
     /// When the torrent cannot be worked on at all. What goes wrong with files later is news.
     pub fn add(&self, metainfo: Arc<Metainfo>, add: Add) -> Result<Torrent, AddError> {
         let known = restore::know(self.control.state(), &metainfo, &add);
-        self.add_known(metainfo, add, known)
+        self.add_known(metainfo, add, known, false)
     }
 
     fn add_known(
@@ -314,36 +353,15 @@ impl Session {
         metainfo: Arc<Metainfo>,
         add: Add,
         known: Option<Known>,
+        found: bool,
     ) -> Result<Torrent, AddError> {
         let (reply, answer) = crossbeam_channel::bounded(1);
         let (add, known) = (Box::new(add), known.map(Box::new));
-        self.control.order(Order::Add { metainfo: Arc::clone(&metainfo), add, known, reply });
+        let order = Order::Add { metainfo: Arc::clone(&metainfo), add, known, found, reply };
+        self.control.order(order);
         let id = answer.recv().unwrap_or(Err(AddError::Ended))?;
-        Ok(self.handle(id, Kept::Here(metainfo)))
-    }
-
-    /// The handle of a torrent that was just taken in.
-    fn handle(&self, id: TorrentId, kept: Kept) -> Torrent {
-        let torrent = Torrent { torrent: Arc::new(Handle::new(id, kept, self.control.orders())) };
-        let mut torrents = self.torrents.lock().unwrap_or_else(PoisonError::into_inner);
-        torrents.insert(id, torrent.clone());
-        torrent
-    }
-
-    /// All torrents, and how they stand at one moment.
-    #[must_use]
-    pub fn torrents(&self) -> Vec<(Torrent, Status)> {
-        // Who is added meanwhile comes into the list afterwards.
-        let mut torrents = self.torrents.lock().unwrap_or_else(PoisonError::into_inner);
-        let (reply, answer) = crossbeam_channel::bounded(1);
-        self.control.order(Order::All(reply));
-        let all = answer.recv().unwrap_or_default();
-        let known = |(id, status)| Some((torrents.get(&id)?.clone(), status));
-        let there: Vec<(Torrent, Status)> = all.into_iter().filter_map(known).collect();
-        // Without those that were removed.
-        *torrents = there.iter().map(|(torrent, _)| (torrent.id(), torrent.clone())).collect();
-        drop(torrents);
-        there
+        let place = Place::from(OnceLock::from(Content { metainfo, file: None }));
+        Ok(self.handle(id, Kept::Here(place)))
     }
 
     /// Brings back all torrents of the database that were not removed, with their folders,
@@ -412,16 +430,27 @@ impl Torrent {
         self.torrent.id
     }
 
-    /// What it was added with. Of a torrent that was brought back at rest it is read from the
-    /// database, each time: `None` when it is not there any more, or cannot be read.
+    /// What it holds; `None` while only a link is known. Of a torrent that was brought back at rest
+    /// it is read from the database, each time: `None` when it is not there any more, or cannot be
+    /// read.
     #[must_use]
     pub fn metainfo(&self) -> Option<Arc<Metainfo>> {
         match &self.torrent.kept {
-            Kept::Here(metainfo) => Some(Arc::clone(metainfo)),
+            Kept::Here(place) => place.get().map(|content| Arc::clone(&content.metainfo)),
             Kept::There(state, key) => {
                 let bytes = state.row(key).ok()??.metainfo?;
                 Metainfo::parse(&bytes).ok().map(Arc::new)
             }
+        }
+    }
+
+    /// The torrent file that was made of its metadata, with the trackers and web seeds of the
+    /// link; `None` of a torrent that was not found by a link.
+    #[must_use]
+    pub fn file(&self) -> Option<Arc<[u8]>> {
+        match &self.torrent.kept {
+            Kept::Here(place) => place.get()?.file.clone(),
+            Kept::There(..) => None,
         }
     }
 
@@ -448,6 +477,12 @@ impl Torrent {
     #[must_use]
     pub fn peers(&self) -> Vec<PeerStatus> {
         self.ask(Question::Peers).unwrap_or_default()
+    }
+
+    /// How many addresses of peers are known from where.
+    #[must_use]
+    pub fn sources(&self) -> Sources {
+        self.ask(Question::Sources).flatten().unwrap_or_default()
     }
 
     /// Its verified pieces; empty when it was removed or the session has ended.
@@ -502,51 +537,3 @@ impl Torrent {
         answer.recv().ok()
     }
 }
-
-/// What a handle knows of its torrent.
-#[derive(Debug)]
-struct Handle {
-    id: TorrentId,
-    kept: Kept,
-    orders: Orders,
-    /// How it stood when somebody asked.
-    last: Mutex<Option<Box<Status>>>,
-}
-
-/// Where its metainfo is.
-#[derive(Debug)]
-enum Kept {
-    Here(Arc<Metainfo>),
-    /// In the database.
-    There(Arc<Database>, Arc<Key>),
-}
-
-impl Handle {
-    fn new(id: TorrentId, kept: Kept, orders: Orders) -> Self {
-        Self { id, kept, orders, last: Mutex::new(None) }
-    }
-}
-
-/// A torrent of which nothing was told yet.
-const UNKNOWN: Status = Status {
-    state: State::Opening,
-    pieces: 0,
-    have: 0,
-    wanted: 0,
-    left: 0,
-    downloaded: 0,
-    uploaded: 0,
-    wasted: 0,
-    down_rate: 0,
-    up_rate: 0,
-    peers: 0,
-    seeds: 0,
-    unchoked_by: 0,
-    unchoked: 0,
-    dialing: 0,
-    known: 0,
-    rarest: 0,
-    totals: Totals { downloaded: 0, uploaded: 0, wasted: 0 },
-    remembered: 0,
-    checked: 0,
-};

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use common::{loopback, torrent, until, write_files};
+use common::{loopback, options, torrent, until, write_files};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use swarm::{Goods, Swarm};
 use toubkal_session::{Add, Notice, Options, Session};
@@ -44,7 +44,7 @@ fn five_thousand_peers_of_a_hundred_torrents_all_get_every_byte() {
 fn serve_crowd(torrents: usize, peers: usize, late: usize) {
     let dir = tempfile::tempdir().unwrap();
     let all = torrents * peers;
-    let options = Options { listen: vec![loopback()], links_max: all as u32, ..Options::default() };
+    let options = Options { listen: vec![loopback()], links_max: all as u32, ..options() };
     let session = Session::start(options).unwrap();
     let goods: Vec<Arc<Goods>> =
         (0..torrents).map(|number| seed(&session, dir.path(), number)).collect();

@@ -7,7 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::{assert_same, loopback, seed, torrent_file, until, until_completed, write_files};
+use common::{
+    assert_same, loopback, options, seed, torrent_file, until, until_completed, write_files,
+};
 use toubkal_session::{
     Add, AddError, Metainfo, Notice, Options, Priority, Rates, Session, SessionEvent, State,
     Status, Torrent,
@@ -23,7 +25,7 @@ fn patience() -> Duration {
 /// A session with this database.
 fn remembering(state: &Path) -> Session {
     let state = Some(state.to_path_buf());
-    Session::start(Options { listen: vec![loopback()], state, ..Options::default() }).unwrap()
+    Session::start(Options { listen: vec![loopback()], state, ..options() }).unwrap()
 }
 
 fn parsed(name: &str) -> (Arc<Metainfo>, Arc<[u8]>) {
@@ -34,6 +36,10 @@ fn parsed(name: &str) -> (Arc<Metainfo>, Arc<[u8]>) {
 /// What was believed, and what was checked.
 fn known(status: &Status) -> (u32, u32) {
     (status.remembered, status.checked)
+}
+
+fn name(torrent: &Torrent) -> String {
+    torrent.metainfo().unwrap().name.clone()
 }
 
 /// Waits until a torrent is as it should be.
@@ -82,8 +88,7 @@ fn a_session_brings_back_its_torrents_and_believes_what_it_remembers() {
 
     let session = remembering(&state);
     let back = session.restore().unwrap();
-    let names: Vec<String> =
-        back.iter().map(|torrent| torrent.metainfo().unwrap().name.to_string()).collect();
+    let names: Vec<String> = back.iter().map(name).collect();
     assert_eq!(names, ["whole", "part", "paused"]);
     let status = wait(&back[0], "the whole one", |status| status.state == State::Seeding);
     assert_eq!(known(&status), (status.pieces, 0), "not one byte was read");
@@ -105,8 +110,7 @@ fn a_session_brings_back_its_torrents_and_believes_what_it_remembers() {
 
     let session = remembering(&state);
     let back = session.restore().unwrap();
-    let names: Vec<String> =
-        back.iter().map(|torrent| torrent.metainfo().unwrap().name.to_string()).collect();
+    let names: Vec<String> = back.iter().map(name).collect();
     assert_eq!(names, ["whole", "paused"], "what was removed stays away");
     wait(&back[1], "the one that is paused no more", |status| status.state == State::Seeding);
     // Three were downloaded in all, one of them in part.

@@ -6,7 +6,9 @@ use std::net::Ipv6Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::{assert_same, loopback, seed, session, torrent, until, until_completed, write_files};
+use common::{
+    assert_same, loopback, options, seed, session, torrent, until, until_completed, write_files,
+};
 use toubkal_session::tracker::{ServerOptions, TrackerServer};
 use toubkal_session::{
     Add, AddError, Notice, Options, Priority, Rates, Session, SessionEvent, StartError, State,
@@ -44,11 +46,11 @@ fn it_goes_over_ipv6_too() {
     let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     write_files(from.path(), "six", &LENGTHS);
     let metainfo = Arc::new(torrent("six", &LENGTHS, PIECE, None));
-    let six = Options { listen: vec![(Ipv6Addr::LOCALHOST, 0).into()], ..Options::default() };
+    let six = Options { listen: vec![(Ipv6Addr::LOCALHOST, 0).into()], ..options() };
     let seeding = Session::start(six).unwrap();
     let _torrent = seeding.add(Arc::clone(&metainfo), Add::to(from.path())).unwrap();
     until_completed(&seeding);
-    let leeching = Session::start(Options::default()).unwrap();
+    let leeching = Session::start(options()).unwrap();
     assert!(leeching.listening_on().is_empty());
     let peers = seeding.listening_on().to_vec();
     leeching.add(metainfo, Add { peers, ..Add::to(to.path()) }).unwrap();
@@ -245,7 +247,7 @@ fn is_told_of(tracker: &str, words: &str) {
 fn a_port_in_use_is_said_to_be() {
     let first = session();
     let addr = first.listening_on()[0];
-    match Session::start(Options { listen: vec![addr], ..Options::default() }) {
+    match Session::start(Options { listen: vec![addr], ..options() }) {
         Err(StartError::PortInUse { addr: taken }) => assert_eq!(taken, addr),
         other => panic!("{other:?}"),
     }

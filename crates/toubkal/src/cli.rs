@@ -67,7 +67,7 @@ pub(crate) struct PeerArgs {
     /// Do not look for peers on the local network, nor tell anybody there
     #[arg(long)]
     pub(crate) no_lan: bool,
-    /// A peer to connect to, besides those of the trackers; may be given several times
+    /// A peer to connect to besides those that are found; may be repeated
     #[arg(long, value_name = "HOST:PORT", value_parser = parse_peer)]
     pub(crate) peer: Vec<String>,
 }

@@ -54,15 +54,15 @@ impl Exit {
         match self {
             Self::Done => "Done: everything asked for is there and verified.",
             Self::Failed => {
-                "Failed: the transfer broke off, `verify` found something missing or wrong, or\n\
-                 `info` or `bencode` were given a file of another kind."
+                "Failed: the transfer broke off or took longer than --timeout, `verify` found\n\
+                 something missing or wrong, or `info` or `bencode` were given a file of another\n\
+                 kind."
             }
             Self::Usage => {
                 "Usage: an unknown flag, a value out of range, a file that is not there."
             }
             Self::BadTorrent => {
-                "Bad torrent: broken, cut short, of a kind that cannot be downloaded yet, or a\n\
-                 magnet link."
+                "Bad torrent: broken, cut short, or of a kind that cannot be downloaded yet."
             }
             Self::NoPeers => "No peers: nobody to download from for as long as --patience says.",
             Self::DiskFull => "Disk full: make room and run the same command to go on.",

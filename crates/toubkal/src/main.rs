@@ -8,6 +8,7 @@ mod exit;
 mod fetch;
 mod folder;
 mod json;
+mod metadata;
 mod network;
 mod progress;
 mod report;

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use toubkal_session::{Session, State, Status, TrackerState, TrackerStatus};
+use toubkal_session::{Session, Sources, State, Status, TrackerState, TrackerStatus};
 
 use crate::exit::{Exit, Failure};
 use crate::json;
@@ -19,6 +19,8 @@ const PROGRESS: Duration = Duration::from_secs(1);
 pub(crate) struct Report {
     screen: Screen,
     json: bool,
+    /// Details are for this person.
+    verbose: bool,
     last: Option<Instant>,
 }
 
@@ -39,6 +41,23 @@ pub(crate) enum Event<'e> {
         files: usize,
         pieces: u32,
     },
+    /// A torrent of which only a link is known is looked for.
+    Magnet { torrent: &'e str, name: &'e str, trackers: usize, peers: usize },
+    /// How the search for its metadata stands, when that has changed.
+    Seeking {
+        torrent: &'e str,
+        peers: u32,
+        dialing: u32,
+        asked: u32,
+        blocks: u32,
+        of: u32,
+        liars: u32,
+        found: Found,
+    },
+    /// A peer answers while the metadata is looked for.
+    Answered { torrent: &'e str, peer: &'e str },
+    /// The metadata is known.
+    Metadata { torrent: &'e str, name: &'e str, seconds: f64, private: bool },
     /// What lay in the folder is known.
     Checked { torrent: &'e str, remembered: u32, checked: u32, have: u32, pieces: u32 },
     /// How a torrent stands, once a second.
@@ -87,10 +106,42 @@ pub(crate) enum Event<'e> {
     End { code: u8 },
 }
 
+/// Addresses of peers, by where they came from.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Found {
+    user: u32,
+    tracker: u32,
+    incoming: u32,
+    lan: u32,
+    dht: u32,
+    exchange: u32,
+}
+
+impl Found {
+    /// What a session says of a torrent.
+    pub(crate) fn of(sources: Sources) -> Self {
+        let Sources { user, tracker, incoming, lan, dht, exchange } = sources;
+        Self { user, tracker, incoming, lan, dht, exchange }
+    }
+}
+
 impl Report {
     /// For people, or for programs.
     pub(crate) fn new(quiet: bool, json: bool) -> Self {
-        Self { screen: Screen::new(quiet || json), json, last: None }
+        Self { screen: Screen::new(quiet || json), json, verbose: false, last: None }
+    }
+
+    /// For people who want details, too.
+    pub(crate) fn verbose(mut self, verbose: bool) -> Self {
+        self.verbose = verbose;
+        self
+    }
+
+    /// A detail, for people who want them.
+    pub(crate) fn detail(&mut self, sentence: &str) {
+        if self.verbose {
+            self.screen.say(sentence);
+        }
     }
 
     /// Tells a program something.
@@ -115,14 +166,23 @@ impl Report {
     /// # Errors
     /// When standard output takes nothing more.
     pub(crate) fn start(&self, job: &Job) -> Result<(), Failure> {
+        let Some(metainfo) = &job.metainfo else {
+            let magnet = job.sought.as_ref().map(|sought| &sought.magnet);
+            return self.event(&Event::Magnet {
+                torrent: &job.hash,
+                name: &job.name,
+                trackers: magnet.map_or(0, |magnet| magnet.trackers.len()),
+                peers: magnet.map_or(0, |magnet| magnet.peers.len()),
+            });
+        };
         self.event(&Event::Start {
             torrent: &job.hash,
-            name: &job.metainfo.name,
+            name: &metainfo.name,
             dir: job.dir.display().to_string(),
-            total_size: job.metainfo.total(),
+            total_size: metainfo.total(),
             selected_size: job.selected,
-            files: job.metainfo.files().filter(|file| !file.pad).count(),
-            pieces: job.metainfo.pieces(),
+            files: metainfo.files().filter(|file| !file.pad).count(),
+            pieces: metainfo.pieces(),
         })
     }
 

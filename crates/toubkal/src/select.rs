@@ -1,6 +1,7 @@
 //! `--select`: which files of a torrent are wanted.
 
 use globset::{Glob, GlobMatcher};
+use toubkal_session::Priority;
 use toubkal_wire::metainfo::Metainfo;
 
 use crate::exit::{Exit, Failure};
@@ -63,6 +64,19 @@ pub(crate) fn wanted(
         }
     }
     Ok(Some(wanted))
+}
+
+/// Priorities of files that are wanted, or not.
+pub(crate) fn priorities(wanted: &[bool]) -> Vec<Priority> {
+    let priority = |&wanted: &bool| if wanted { Priority::Normal } else { Priority::Skip };
+    wanted.iter().map(priority).collect()
+}
+
+/// Bytes of the files that are wanted; `None`: all.
+pub(crate) fn size(metainfo: &Metainfo, wanted: Option<&[bool]>) -> u64 {
+    let Some(wanted) = wanted else { return metainfo.total() };
+    let files = metainfo.files().zip(wanted);
+    files.filter(|(_, wanted)| **wanted).map(|(file, _)| file.length).sum()
 }
 
 fn no_match(metainfo: &Metainfo, select: &Select) -> Failure {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use toubkal_wire::magnet::Magnet;
 use toubkal_wire::metainfo::{self, METAINFO_BYTES_MAX, Metainfo};
@@ -79,8 +80,25 @@ fn redacted(url: &str) -> String {
 /// # Errors
 /// One message for each way in which this can go wrong.
 pub(crate) fn metainfo(source: &Source) -> Result<Metainfo, Failure> {
+    torrent(source).map(|(metainfo, _)| metainfo)
+}
+
+/// The same, and the torrent file itself.
+///
+/// # Errors
+/// As [`metainfo`].
+pub(crate) fn torrent(source: &Source) -> Result<(Metainfo, Vec<u8>), Failure> {
     let bytes = read(source)?;
-    Metainfo::parse(&bytes).map_err(|error| no_torrent(source, &bytes, &error))
+    match Metainfo::parse(&bytes) {
+        Ok(metainfo) => Ok((metainfo, bytes)),
+        Err(error) => Err(no_torrent(source, &bytes, &error)),
+    }
+}
+
+/// What peers may be given of a torrent, and the session keeps. Nobody is given anything of a
+/// private one, whose file may hold a key of its owner's.
+pub(crate) fn shared(metainfo: &Metainfo, bytes: Vec<u8>) -> Option<Arc<[u8]>> {
+    (!metainfo.private).then(|| bytes.into())
 }
 
 /// The bytes of a torrent, wherever it is.
@@ -146,7 +164,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Failure {
     let name = path.to_string_lossy();
     match exit {
         Exit::Usage if name.len() == 40 && name.bytes().all(|b| b.is_ascii_hexdigit()) => {
-            failure.tip("an info-hash alone is not enough yet: give the .torrent file")
+            failure.tip(format!("for an info-hash alone, give magnet:?xt=urn:btih:{name}"))
         }
         Exit::Usage => failure.tip("check the path"),
         _ => failure,
@@ -172,12 +190,36 @@ pub(crate) fn link(link: &str) -> Result<Magnet, Failure> {
     })
 }
 
-/// The content comes with a later version; a broken link is called broken all the same.
+/// Reads a magnet link whose torrent can be looked for.
+///
+/// # Errors
+/// As [`link`], and when it names no torrent of version 1.
+pub(crate) fn sought(text: &str) -> Result<Magnet, Failure> {
+    let magnet = link(text)?;
+    if magnet.v1.is_some() {
+        return Ok(magnet);
+    }
+    let what = format!("{} cannot be looked for yet", crate::text::cut(text.trim(), 60));
+    let failure = Failure::new(Exit::BadTorrent, what);
+    Err(match magnet.v2 {
+        Some(_) => failure
+            .cause("it names a torrent of version 2 alone, and this toubkal transfers version 1")
+            .tip("look for a link with an info-hash of version 1 (xt=urn:btih:...)"),
+        None => failure
+            .cause("it names a publisher, and no torrent")
+            .tip("look for a link with an info-hash (xt=urn:btih:...)"),
+    })
+}
+
+/// Where the content itself is at stake, a link does not say enough; a broken one is called broken
+/// all the same.
 fn magnet(link: &str) -> Failure {
     match self::link(link) {
-        Ok(_) => Failure::new(Exit::BadTorrent, "magnet links are not supported yet")
-            .cause("this version of toubkal downloads from .torrent files only")
-            .tip("give the .torrent file instead; `toubkal info --offline` reads the link"),
+        Ok(_) => {
+            Failure::new(Exit::BadTorrent, "a magnet link does not say what is in the torrent")
+                .cause("its .torrent file is needed here")
+                .tip("`toubkal info MAGNET --save FILE` fetches it from peers")
+        }
         Err(failure) => failure,
     }
 }
@@ -193,7 +235,9 @@ fn no_torrent(source: &Source, bytes: &[u8], error: &metainfo::Error) -> Failure
         return failure.cause("it is a web page").tip("look on that page for the .torrent file");
     }
     if start.starts_with(b"magnet:") {
-        return failure.cause("it holds a magnet link").tip("give the .torrent file instead");
+        return failure
+            .cause("it holds a magnet link")
+            .tip("give the link itself, in quotes: '...'");
     }
     if start.starts_with(b"\x1f\x8b") {
         return failure.cause("it is compressed").tip("unpack it with gunzip first");
@@ -239,7 +283,7 @@ mod tests {
     #[test]
     fn a_good_magnet_link_and_a_broken_one_are_told_apart() {
         let good = format!("magnet:?dn=x&xt=urn:btih:{}&tr=y", "a".repeat(40));
-        assert!(magnet(&good).what.contains("not supported yet"));
+        assert!(magnet(&good).what.contains("does not say what is in"));
         for bad in ["magnet:", "magnet:?xt=urn:btih:zz", "magnet:?dn=x", "magnet:?xt=urn:btmh:12"] {
             assert!(magnet(bad).what.contains("is no magnet link"), "{bad}");
         }

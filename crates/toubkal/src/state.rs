@@ -13,14 +13,15 @@ const STATE: &str = ".toubkal/state.db";
 /// What is remembered.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct StateArgs {
-    /// Remember what is downloaded in this file [default: .toubkal/state.db in the folder]
+    /// Where to remember what is there [default: .toubkal/state.db in the folder]
     #[arg(long, value_name = "FILE", conflicts_with = "no_state")]
     pub(crate) state: Option<PathBuf>,
     /// Remember nothing: what is there is checked at every start
     #[arg(long)]
     pub(crate) no_state: bool,
-    /// Write down what happens in this file, for a report of something that went wrong; `toubkal
-    /// replay FILE` shows it. It tells the addresses of peers
+    /// Write down what happens in this file, for a report of something that went wrong
+    ///
+    /// `toubkal replay FILE` shows it. It tells the addresses of peers.
     #[arg(long, value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,
 }

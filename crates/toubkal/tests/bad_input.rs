@@ -132,6 +132,8 @@ fn every_other_slip_has_its_code() {
     fs::File::create(&large).unwrap().set_len(1 << 40).unwrap();
     let hash = "a".repeat(40);
     let magnet = format!("magnet:?xt=urn:btih:{hash}");
+    let v2_magnet = format!("magnet:?xt=urn:btmh:1220{hash}{}", &hash[..24]);
+    let publisher = format!("magnet:?xs=urn:btpk:{hash}{}", &hash[..24]);
     let below = format!("{text}/below");
     let missing = path("missing.torrent");
     let here = path("");
@@ -140,7 +142,10 @@ fn every_other_slip_has_its_code() {
         (&["get", &hash], 2, "info-hash"),
         (&["get", &here], 2, "folder"),
         (&["get", &large], 3, "1.1 TB"),
-        (&["get", &magnet], 3, "not supported yet"),
+        (&["seed", &magnet, "--data", "."], 3, "--save"),
+        (&["verify", &magnet, "--data", "."], 3, "--save"),
+        (&["get", &v2_magnet], 3, "version 2"),
+        (&["get", &publisher], 3, "names a publisher"),
         (&["get", "magnet:?xt=urn:btih:zz"], 3, "2 characters instead of 40"),
         (&["get", "ftp://example.org/a.torrent"], 2, "http"),
         (&["get", &good, "-o", &text], 6, "is a file, not a folder"),

@@ -47,10 +47,13 @@ fn a_recorded_download_is_played_again_and_ends_in_the_same_way() {
 fn no_name_and_no_byte_of_a_file_is_in_a_record() {
     let content = Content::new(None);
     let bytes = fs::read(recorded(&content)).unwrap();
+    let whole = bytes.len();
+    // BEP 9 has this word in its handshakes.
+    let text = String::from_utf8_lossy(&bytes).replace("metadata", "");
     for name in ["things", "file", "data", "out"] {
-        assert!(!bytes.windows(name.len()).any(|part| part == name.as_bytes()), "{name}");
+        assert!(!text.contains(name), "{name}");
     }
-    assert!(bytes.len() < 60_000, "{} bytes for 1 MB", bytes.len());
+    assert!(whole < 60_000, "{whole} bytes for 1 MB");
 }
 
 #[test]

@@ -34,8 +34,10 @@ const PAUSES: [u64; 5] = [60, 120, 240, 480, 900];
 const PAUSE: u64 = 900;
 /// Before we look for the network again when few answer: doubled each time, up to the last.
 const JOIN_PAUSES: (u64, u64) = (2, 300);
-/// Rounds without a pause while somebody answers.
+/// Rounds with the least pause while somebody answers.
 const JOIN_AGAIN: u32 = 3;
+/// No round follows another sooner: one may end at once, when nobody may be asked.
+const PAUSE_LEAST: Duration = Duration::from_millis(50);
 /// A bucket counts whole things: a question is a thousand of them.
 const QUESTION: u64 = 1000;
 
@@ -539,8 +541,9 @@ impl Dht {
             }
         };
         // Not all at the same moment.
-        let mut jitter = |pause: u64| Duration::from_millis(self.rng.below(pause * 125 + 1));
-        search.next = pause.map(|pause| now.after(Duration::from_secs(pause) + jitter(pause)));
+        let jitter = Duration::from_millis(self.rng.below(pause.unwrap_or(0) * 125 + 1));
+        search.next =
+            pause.map(|pause| now.after((Duration::from_secs(pause) + jitter).max(PAUSE_LEAST)));
         if !search.is_hungry() {
             self.searches.live.remove(&key);
             search.runs.iter_mut().for_each(Run::rest);

@@ -26,6 +26,9 @@ pub const CHECKS_MAX: u32 = 64;
 pub const CHECK_BYTES_MAX: u64 = 512 * 1024 * 1024;
 /// Files that are given their names at once.
 pub const FINISHES_MAX: u32 = 64;
+/// Connections above the most that may be, from peers that have not yet said which torrent they
+/// want: one of them may be worth more than one that is there (BEP 40).
+pub const PLACES_SPARE: u32 = 4;
 /// Addresses that are known of one torrent.
 pub const KNOWN_MAX: usize = 2000;
 /// Of these, the ones that peers told of and nobody has reached.

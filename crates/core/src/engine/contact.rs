@@ -12,6 +12,7 @@ use toubkal_wire::exchange::{EXCHANGED_MAX, Exchange, Flags};
 use toubkal_wire::extension::Numbers;
 
 use super::bounds::EXCHANGE_TIME;
+use super::outside::is_near;
 use crate::base::Time;
 
 /// A message of exchange that comes sooner after the last counts as a flood. Clocks differ, and
@@ -123,14 +124,6 @@ impl Contact {
         }
         self.given += 1;
         self.given <= 2 * blocks
-    }
-}
-
-/// Whether an address is one of a private network, of which nobody elsewhere has any use.
-fn is_near(ip: IpAddr) -> bool {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
     }
 }
 

@@ -5,7 +5,8 @@
 //!   `pipeline.rs` how many at once of whom; `torrent/asking.rs` puts them together.
 //! - `choker.rs` whom to upload to; `turns.rs` who gets a first piece;
 //!   `torrent/giving.rs` serves.
-//! - `roster.rs` whom to connect to; `torrent/meeting.rs` meets and parts.
+//! - `roster.rs` whom to connect to, `outside.rs` whom to prefer;
+//!   `torrent/meeting.rs` meets and parts.
 //! - `metadata.rs` what of the metadata to ask of whom, for a torrent of which only the info-hash
 //!   is known (`torrent/seeking.rs`); `contact.rs` of whom a peer is told (`torrent/talking.rs`).
 //! - `blame.rs` who lied; `torrent/files.rs` verifies, and decides what is written and believed.
@@ -25,6 +26,7 @@ mod lobby;
 pub mod log;
 mod metadata;
 mod meter;
+mod outside;
 mod partial;
 mod peer;
 mod peers;
@@ -247,7 +249,7 @@ impl Engine {
             Some(CloseReason::Stopped)
         } else if self.shared.is_banned(remote.ip(), cx.now) {
             Some(CloseReason::Banned)
-        } else if self.shared.links > self.shared.config.links_max {
+        } else if self.shared.links > self.shared.places(dial) {
             Some(CloseReason::Full)
         } else {
             None

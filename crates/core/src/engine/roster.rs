@@ -1,6 +1,7 @@
 //! The addresses that are known of a torrent: whom to try next, whom to leave in peace.
 
 use alloc::collections::BTreeMap;
+use core::cmp::Reverse;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
@@ -9,6 +10,7 @@ use super::bounds::{
     TRIES_AN_HOUR,
 };
 use super::event::PeerSource;
+use super::outside::Ours;
 use super::status::Sources;
 use crate::base::{Rng, Time};
 
@@ -20,6 +22,8 @@ pub(super) struct Roster {
     people: BTreeMap<SocketAddr, Person>,
     /// How many of them are strangers.
     strangers: usize,
+    /// Who we are: whom that makes us prefer.
+    ours: Ours,
     rng: Rng,
 }
 
@@ -42,7 +46,8 @@ struct Person {
     seed: bool,
     /// Only other peers tell of it, and it was never reached.
     stranger: bool,
-    /// Chance, drawn once: the order among equals.
+    /// The worth of a connection (BEP 40), and chance, drawn once: the order among equals.
+    rank: u32,
     lot: u32,
 }
 
@@ -57,7 +62,7 @@ enum Standing {
 
 impl Roster {
     pub(super) fn new(rng: Rng) -> Self {
-        Self { people: BTreeMap::new(), strangers: 0, rng }
+        Self { people: BTreeMap::new(), strangers: 0, ours: Ours::default(), rng }
     }
 
     /// Hears of an address; says whether it is new.
@@ -94,10 +99,21 @@ impl Roster {
             rest_until: Time::START,
             seed: false,
             stranger,
+            rank: self.ours.rank(remote),
             lot,
         };
         self.people.insert(remote, person);
         true
+    }
+
+    /// This is who we are.
+    pub(super) fn we_are(&mut self, ours: &Ours) {
+        if self.ours.version != ours.version {
+            self.ours = *ours;
+            for (&remote, person) in &mut self.people {
+                person.rank = ours.rank(remote);
+            }
+        }
     }
 
     /// The address to try next. `seeding`: peers that have everything are of no use.
@@ -112,7 +128,13 @@ impl Roster {
         };
         let due = self.people.iter().filter(fits);
         due.min_by_key(|(remote, person)| {
-            (person.source != PeerSource::User, person.failures, is_service(**remote), person.lot)
+            (
+                person.source != PeerSource::User,
+                person.failures,
+                is_service(**remote),
+                Reverse(person.rank),
+                person.lot,
+            )
         })
         .map(|(&remote, _)| remote)
     }
@@ -545,6 +567,23 @@ mod tests {
         assert!(hear(&mut roster, 302) && !hear(&mut roster, 303));
         let sources = roster.sources();
         assert_eq!((sources.exchange, sources.dht, sources.tracker), (201, 1, 1));
+    }
+
+    #[test]
+    fn among_equals_the_canonical_order_decides() {
+        let mut roster = roster();
+        let mut outside = crate::engine::outside::Outside::new(6881);
+        (2..9).for_each(|last| _ = roster.hear(remote(last, 6881), PeerSource::Tracker, later(0)));
+        outside.hear([10, 0, 0, 9].into(), [10, 0, 0, 1].into());
+        roster.we_are(outside.ours());
+        (9..14).for_each(|last| _ = roster.hear(remote(last, 6881), PeerSource::Tracker, later(0)));
+        let ranks: Vec<u32> = std::iter::from_fn(|| {
+            let next = roster.next(later(0), false, nobody)?;
+            roster.busy(next);
+            Some(outside.ours().rank(next))
+        })
+        .collect();
+        assert!(ranks.len() == 12 && ranks.is_sorted_by(|a, b| a > b), "{ranks:?}");
     }
 
     #[test]

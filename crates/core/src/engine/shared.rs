@@ -9,9 +9,10 @@ use toubkal_wire::message::Message;
 
 use super::Config;
 use super::action::{Action, Notice};
-use super::bounds::{BAN, BANNED_MAX, STORING_BYTES_MAX, TURN};
+use super::bounds::{BAN, BANNED_MAX, PLACES_SPARE, STORING_BYTES_MAX, TURN};
 use super::event::{CloseReason, DialId, JobId, LinkId, TorrentId};
 use super::limits::{self, Limits, Way};
+use super::outside::Outside;
 use crate::base::{Key, Outbox, Rng, Slab, Time};
 
 /// The kind of thing that a job's key names.
@@ -63,6 +64,8 @@ pub(super) struct Shared {
     pub(super) config: Config,
     pub(super) limits: Limits,
     pub(super) rng: Rng,
+    /// How we look from outside.
+    pub(super) outside: Outside,
     /// Bytes of blocks that were received and are not written yet.
     pub(super) storing: u64,
     /// Connections, handshaken or not.
@@ -96,6 +99,7 @@ impl Shared {
     pub(super) fn new(config: Config, rng: Rng) -> Self {
         Self {
             limits: Limits::new(config.rates, Time::START),
+            outside: Outside::new(config.port),
             config,
             rng,
             storing: 0,
@@ -114,6 +118,12 @@ impl Shared {
             stir_all: false,
             closing: Vec::new(),
         }
+    }
+
+    /// Connections that there may be, with one more that we dialed or that came.
+    pub(super) fn places(&self, dial: Option<DialId>) -> u32 {
+        let spare = if dial.is_none() { PLACES_SPARE } else { 0 };
+        self.config.links_max.saturating_add(spare)
     }
 
     /// Takes back the job of an answer.

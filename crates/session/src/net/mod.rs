@@ -1,12 +1,15 @@
-//! The network thread: the engine, every socket, and what drives them.
+//! The network threads: the engine, every socket, and what drives them.
 
 mod brain;
+mod clerk;
 mod clock;
 mod hand;
+mod hands;
 mod news;
 mod udp;
 mod wake;
 
+use std::any::Any;
 use std::io;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,15 +22,20 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use mio::net::TcpListener;
 use mio::{Poll, Waker};
 use toubkal_core::base::{Bitset, Rng};
-use toubkal_core::engine::{Command, Config, Memory, PeerStatus, Status, TorrentId, Totals};
+use toubkal_core::engine::{
+    Command, Config, Memory, PeerStatus, Sources, Status, TorrentId, Totals,
+};
 
 use crate::session::{Add, AddError, Metainfo, Options, SessionEvent, StartError, TrackerStatus};
 pub(crate) use crate::state::Rest;
 use crate::state::{Key, Refusal, Row, State, Whole};
-use crate::store::{Left, Store};
-pub(crate) use brain::bytes;
+use crate::store::{Left, Reply, Store};
 use brain::{Brain, Identity, Mind};
-use hand::{DATAGRAMS, Hand, WAKE};
+pub(crate) use brain::{Link, bytes};
+use clerk::Found;
+use clock::Clock;
+use hand::{DATAGRAMS, WAKE};
+use hands::{Hands, Inboxes, Panicked};
 pub(crate) use news::News;
 use udp::Udp;
 use wake::{Inlet, Wake};
@@ -47,12 +55,20 @@ pub(crate) enum Order {
         metainfo: Arc<Metainfo>,
         add: Box<Add>,
         known: Option<Box<Known>>,
+        /// A link was given, and the database knew what it means.
+        found: bool,
         reply: Sender<Result<TorrentId, AddError>>,
     },
     /// Take in torrents that rest; says which are here now.
     Rest(Vec<Rest>, Sender<Vec<Option<TorrentId>>>),
     /// How all torrents stand.
     All(Sender<Vec<(TorrentId, Status)>>),
+    /// Look for what a link means.
+    Seek { link: Box<Link>, known: Option<Box<Known>>, reply: Sender<Result<TorrentId, AddError>> },
+    /// What it means; or why it is not taken.
+    Resolve(TorrentId, Result<Box<Found>, String>),
+    /// The torrent file out of the database, if it is there.
+    Loaded(TorrentId, Option<Arc<[u8]>>),
     /// For the engine.
     Command(Command),
     /// Peers that the user named.
@@ -83,6 +99,7 @@ pub(crate) enum Question {
     Status(Sender<Option<Status>>),
     Trackers(Sender<Vec<TrackerStatus>>),
     Peers(Sender<Vec<PeerStatus>>),
+    Sources(Sender<Option<Sources>>),
     Have(Sender<Option<Bitset>>),
 }
 
@@ -114,25 +131,40 @@ impl Control {
         let poll = Poll::new().map_err(system("no event queue"))?;
         let waker = Waker::new(poll.registry(), WAKE).map_err(system("no event queue"))?;
         let wake = Arc::new(Wake::new(waker));
-        let hand = Hand::new(poll, listeners).map_err(system("no event queue"))?;
-        let udp = Udp::new(&listening_on, options.lan, hand.registry(), DATAGRAMS)
+        let udp = Udp::new(&listening_on, options.lan, poll.registry(), DATAGRAMS)
             .map_err(system("no event queue"))?;
+        let inboxes =
+            Inboxes::new(hands::count(options.hands)).map_err(system("no event queue"))?;
         let port = listening_on.first().map_or(0, SocketAddr::port);
         let identity = identity(options, port)?;
         let engine = engine(options, &identity)?;
         let (sender, orders) = bounded(ORDERS_MAX);
+        let inlet = Inlet::new(sender, Arc::clone(&wake));
         // Bounded by the engine, which has only so many jobs under way.
         let (replier, replies) = unbounded();
-        let replier = Inlet::new(replier, Arc::clone(&wake));
-        let store = Store::start(workers(options.workers), move |reply| replier.send(reply));
+        let (replier, courier) = (Inlet::new(replier, Arc::clone(&wake)), inboxes.courier());
+        let answer = move |reply| match (reply, &courier) {
+            (Reply::Reads(row), Some(courier)) => courier(row),
+            (reply, _) => replier.send(reply),
+        };
+        let store = Arc::new(Store::start(workers(options.workers), answer));
         let leave = Arc::new(AtomicBool::new(false));
+        let clock = Clock::start();
+        let hands = if inboxes.is_empty() {
+            Hands::one(poll, listeners)
+        } else {
+            let panicked = panicked(&news, &leave, &wake);
+            Hands::many(poll, &wake, listeners, inboxes, &store, clock, &panicked)
+        };
         let parts = brain::Parts {
+            clock,
             engine,
-            hand,
+            hands: hands.map_err(system("no event queue"))?,
             udp,
             lan: options.lan.then(|| listening_on.clone()),
             store,
             orders,
+            inlet: inlet.clone(),
             replies,
             wake: Arc::clone(&wake),
             news: Arc::clone(&news),
@@ -145,7 +177,7 @@ impl Control {
         let thread =
             spawn("toubkal-net", Arc::clone(&news), end, run).map_err(system("no thread"))?;
         Ok(Self {
-            orders: Inlet::new(sender, Arc::clone(&wake)),
+            orders: inlet,
             wake,
             news,
             state,
@@ -294,15 +326,29 @@ fn spawn(
 ) -> io::Result<JoinHandle<()>> {
     thread::Builder::new().name(name.into()).spawn(move || {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
-            let message = panic
-                .downcast_ref::<&str>()
-                .map(|text| (*text).to_owned())
-                .or_else(|| panic.downcast_ref::<String>().cloned())
-                .unwrap_or_else(|| "unknown panic".to_owned());
-            news.push(SessionEvent::Crashed { message });
+            news.push(crashed(&*panic));
         }
         drop(end);
     })
+}
+
+/// A hand that panics is news, and ends the session: its links are lost.
+fn panicked(news: &Arc<News>, leave: &Arc<AtomicBool>, wake: &Arc<Wake>) -> Panicked {
+    let (news, leave, wake) = (Arc::clone(news), Arc::clone(leave), Arc::clone(wake));
+    Arc::new(move |panic| {
+        news.push(crashed(panic));
+        leave.store(true, Ordering::Relaxed);
+        wake.up();
+    })
+}
+
+fn crashed(panic: &(dyn Any + Send)) -> SessionEvent {
+    let message = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "unknown panic".to_owned());
+    SessionEvent::Crashed { message }
 }
 
 #[cfg(test)]

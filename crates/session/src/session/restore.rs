@@ -4,26 +4,20 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{Add, AddError, Metainfo, RestoreError, Session, SessionEvent, Torrent};
-use super::{Kept, RESTED_AT_ONCE};
+use super::{
+    Add, AddError, Kept, Magnet, Metainfo, RESTED_AT_ONCE, RestoreError, Session, SessionEvent,
+    Torrent, magnet,
+};
+use toubkal_core::engine::Totals;
+
 use crate::net::{Control, Known, Order, bytes};
 use crate::state::{Key, Row, State, Whole};
 
 /// What the database knows of a torrent that is to be added, and is to know from then on.
-pub(super) fn know(state: Option<&Arc<State>>, metainfo: &Metainfo, add: &Add) -> Option<Known> {
+pub(crate) fn know(state: Option<&Arc<State>>, metainfo: &Metainfo, add: &Add) -> Option<Known> {
     let state = state?;
     let key = state.key(metainfo.info_hash_v1?, &add.dir);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let row = Row {
-        metainfo: add.torrent.clone(),
-        priorities: add.priorities.clone(),
-        trackers: add.trackers.clone(),
-        sequential: add.sequential,
-        adopt: add.adopt,
-        rates: add.rates,
-        paused: add.paused,
-        added: now.as_secs(),
-    };
+    let row = row(add, add.torrent.clone());
     let files = metainfo.file_count() as u32;
     let past = state.past(&key, metainfo.pieces(), files);
     let counted = past.as_ref().map(|past| past.record.totals).unwrap_or_default();
@@ -44,6 +38,63 @@ pub(super) fn know(state: Option<&Arc<State>>, metainfo: &Metainfo, add: &Add) -
     let bytes = metainfo.layout().map_or(0, |layout| bytes(&layout));
     let whole = Whole { bytes, trackers };
     Some(Known { key, row, memory, left, counted, whole, stored: false })
+}
+
+/// What the database is to know of a torrent of which only a link is known.
+pub(super) fn know_link(
+    state: Option<&Arc<State>>,
+    hash: [u8; 20],
+    magnet: &Magnet,
+    add: &Add,
+) -> Option<Known> {
+    let key = state?.key(hash, &add.dir);
+    let row = row(add, Some(magnet::kept(magnet)));
+    let counted = Totals::default();
+    // Of a link nothing is known that could come to rest.
+    let whole = Whole { bytes: 0, trackers: Vec::new() };
+    Some(Known { key, row, memory: None, left: None, counted, whole, stored: false })
+}
+
+/// What a link means, when the database knows that, and how it is to be worked on.
+///
+/// # Errors
+/// When it is not wanted.
+pub(super) fn found(
+    state: Option<&Arc<State>>,
+    hash: [u8; 20],
+    magnet: &Magnet,
+    add: &Add,
+) -> Result<Option<(Arc<Metainfo>, Add)>, AddError> {
+    let row = state.and_then(|state| state.row(&state.key(hash, &add.dir)).ok().flatten());
+    let Some(file) = row.and_then(|row| row.metainfo) else { return Ok(None) };
+    let parsed = Metainfo::parse(&file).ok();
+    let same = |it: &Metainfo| {
+        it.info_hash_v1 == Some(hash) && (magnet.v2.is_none() || magnet.v2 == it.info_hash_v2)
+    };
+    let Some(metainfo) = parsed.filter(same) else { return Ok(None) };
+    let mut add = add.clone();
+    add.priorities = magnet::priorities(magnet, &metainfo, &add).map_err(AddError::Refused)?;
+    // Trackers of both: what was kept may come from a torrent file.
+    let both = metainfo.trackers.iter().cloned().chain(magnet::tiers(magnet));
+    add.trackers = add.trackers.or_else(|| Some(both.collect()));
+    add.peers.extend(magnet::peers(magnet).0);
+    add.torrent = Some(file);
+    Ok(Some((Arc::new(metainfo), add)))
+}
+
+/// How a torrent is to be worked on.
+fn row(add: &Add, metainfo: Option<Arc<[u8]>>) -> Row {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Row {
+        metainfo,
+        priorities: add.priorities.clone(),
+        trackers: add.trackers.clone(),
+        sequential: add.sequential,
+        adopt: add.adopt,
+        rates: add.rates,
+        paused: add.paused,
+        added: now.as_secs(),
+    }
 }
 
 /// Brings back all torrents.
@@ -91,10 +142,6 @@ fn at_rest(
 fn one(session: &Session, state: &Arc<State>, key: &Arc<Key>) -> Result<Torrent, Option<String>> {
     let row = state.row(key).map_err(|kind| Some(kind.to_string()))?.ok_or(None)?;
     let bytes = row.metainfo.ok_or_else(|| Some("its torrent file was not kept".to_owned()))?;
-    let metainfo = Metainfo::parse(&bytes).map_err(|error| Some(error.to_string()))?;
-    if metainfo.info_hash_v1 != Some(key.hash()) {
-        return Err(Some("what was kept is another torrent".to_owned()));
-    }
     let add = Add {
         priorities: row.priorities,
         trackers: row.trackers,
@@ -102,12 +149,25 @@ fn one(session: &Session, state: &Arc<State>, key: &Arc<Key>) -> Result<Torrent,
         adopt: row.adopt,
         rates: row.rates,
         paused: row.paused,
-        torrent: Some(bytes),
+        torrent: Some(Arc::clone(&bytes)),
         ..Add::to(state.dir(key))
     };
-    let known = know(Some(state), &metainfo, &add).map(|known| Known { stored: true, ..known });
-    session.add_known(Arc::new(metainfo), add, known).map_err(|error| match error {
+    let again = |error| match error {
         AddError::Duplicate => None,
         error => Some(error.to_string()),
-    })
+    };
+    let another = || Some("what was kept is another torrent".to_owned());
+    if let Some(link) = magnet::link(&bytes) {
+        let hash = link.v1.filter(|&hash| hash == key.hash()).ok_or_else(another)?;
+        let add = Add { torrent: None, ..add };
+        let known = know_link(Some(state), hash, &link, &add);
+        let known = known.map(|known| Known { stored: true, ..known });
+        return session.seek(hash, &link, Some(add), known).map_err(again);
+    }
+    let metainfo = Metainfo::parse(&bytes).map_err(|error| Some(error.to_string()))?;
+    if metainfo.info_hash_v1 != Some(key.hash()) {
+        return Err(another());
+    }
+    let known = know(Some(state), &metainfo, &add).map(|known| Known { stored: true, ..known });
+    session.add_known(Arc::new(metainfo), add, known, false).map_err(again)
 }

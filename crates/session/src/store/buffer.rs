@@ -59,6 +59,11 @@ impl Pool {
         self.shared.out.load(Ordering::Relaxed)
     }
 
+    /// Bytes that may be taken.
+    pub(crate) fn free(&self) -> usize {
+        self.shared.limit.saturating_sub(self.out())
+    }
+
     fn make(&self, length: usize) -> Buffer {
         let class = class(length);
         let mut spare = self.shared.spare[class].lock().unwrap_or_else(PoisonError::into_inner);

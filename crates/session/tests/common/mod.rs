@@ -77,9 +77,19 @@ pub fn loopback() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, 0).into()
 }
 
+/// Options as usual, with as many hands as the test program says by its name.
+pub fn options() -> Options {
+    let hands = match env!("CARGO_CRATE_NAME") {
+        "two_hands" | "crowd_two_hands" => 2,
+        "four_hands" => 4,
+        _ => 1,
+    };
+    Options { hands, ..Options::default() }
+}
+
 /// A session that listens on loopback.
 pub fn session() -> Session {
-    Session::start(Options { listen: vec![loopback()], ..Options::default() }).unwrap()
+    Session::start(Options { listen: vec![loopback()], ..options() }).unwrap()
 }
 
 /// A session that seeds from `dir`.

@@ -111,15 +111,20 @@ fn check(args: &CreateArgs) -> Result<(), Failure> {
         let exit = if error.kind() == io::ErrorKind::NotFound { Exit::Usage } else { failure.exit };
         return Err(Failure { exit, ..failure });
     }
-    if !args.force && fs::symlink_metadata(&args.output).is_ok() {
-        let what = format!("cannot write {}", args.output.display());
-        let tip = "choose another name with -o, or take --force to replace it";
+    is_free(&args.output, args.force)
+}
+
+/// Whether a torrent can be written here; what is there is replaced by `force` alone.
+pub(super) fn is_free(output: &Path, force: bool) -> Result<(), Failure> {
+    if !force && fs::symlink_metadata(output).is_ok() {
+        let what = format!("cannot write {}", output.display());
+        let tip = "choose another name, or take --force to replace it";
         return Err(Failure::new(Exit::NotWritable, what).cause("it exists already").tip(tip));
     }
     // Nothing is left of this trial.
-    let part = part_of(&args.output);
+    let part = part_of(output);
     let trial = File::create_new(&part).map(drop).and_then(|()| fs::remove_file(&part));
-    trial.map_err(|error| unwritable(&args.output, &error))
+    trial.map_err(|error| unwritable(output, &error))
 }
 
 fn options(args: &CreateArgs) -> CreateOptions {
@@ -149,7 +154,7 @@ fn part_of(output: &Path) -> PathBuf {
 }
 
 /// Writes the torrent whole or not at all.
-fn write(output: &Path, bytes: &[u8]) -> Result<(), Failure> {
+pub(super) fn write(output: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let part = part_of(output);
     let written = File::create(&part)
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
@@ -166,7 +171,7 @@ fn unwritable(output: &Path, error: &io::Error) -> Failure {
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
             let cause = "the folder is not there";
-            Failure { exit: Exit::Usage, ..failure }.cause(cause).tip("make it, or change -o")
+            Failure { exit: Exit::Usage, ..failure }.cause(cause).tip("make it, or choose another")
         }
         _ => failure,
     }

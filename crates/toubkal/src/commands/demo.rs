@@ -209,7 +209,7 @@ fn download(
     let torrent = torrent.map_err(|error| stopped(error.to_string()))?;
     let jobs = vec![Job::new(torrent, target.to_owned(), metainfo.total())];
     let patience = Some(Duration::from_secs(30));
-    let rules = Rules { patience, seed: false, ratio: None, named_peers: 0 };
+    let rules = Rules { patience, ..Rules::default() };
     Watch { session, jobs, rules, report, interrupt }.run()
 }
 

@@ -1,11 +1,18 @@
 //! `toubkal info`: what is in a torrent.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
 use clap::Args;
 use serde::Serialize;
 use toubkal_wire::magnet::Magnet;
 use toubkal_wire::metainfo::Metainfo;
 
+use super::create;
+use crate::cli::PeerArgs;
 use crate::exit::{Exit, Failure};
+use crate::metadata::{self, End, Search};
 use crate::source::Source;
 use crate::{json, progress, source, text, units};
 
@@ -13,10 +20,12 @@ use crate::{json, progress, source, text, units};
 #[derive(Args, Debug)]
 #[command(
     long_about = "Show what is in a torrent: names, info-hashes, sizes, files, trackers, and what \
-        is odd about it.\n\nEnds with exit code 1 when it is no torrent.",
+        is odd about it. Of a magnet link the file list is fetched from peers; nothing is \
+        downloaded.\n\nEnds with exit code 1 when it is no torrent, or was not found.",
     after_help = "Examples:\n  \
         toubkal info debian.torrent\n  \
         toubkal info https://example.org/debian.torrent\n  \
+        toubkal info 'magnet:?xt=urn:btih:...' --save debian.torrent\n  \
         toubkal info --offline 'magnet:?xt=urn:btih:...'\n  \
         toubkal info --json debian.torrent | jq -r '.files[].path'"
 )]
@@ -27,6 +36,20 @@ pub(crate) struct InfoArgs {
     /// Read a magnet link, and look for nothing that is not in it
     #[arg(long)]
     offline: bool,
+    /// Write the torrent file here, too
+    #[arg(long, value_name = "FILE", conflicts_with = "offline")]
+    save: Option<PathBuf>,
+    /// Replace the file that is there
+    #[arg(long, requires = "save")]
+    force: bool,
+    /// Give up a magnet link that was not found after so long
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: Option<u64>,
+    #[command(flatten)]
+    peers: PeerArgs,
+    /// Say also where the peers of a magnet link come from, and who answers
+    #[arg(short, long)]
+    verbose: bool,
     /// One JSON object
     #[arg(long)]
     json: bool,
@@ -36,7 +59,28 @@ pub(crate) fn run(args: &InfoArgs) -> Result<Exit, Failure> {
     if let (Source::Magnet(link), true) = (&args.source, args.offline) {
         return magnet(link, args.json);
     }
-    let metainfo = source::metainfo(&args.source).map_err(plain_no)?;
+    if let Some(path) = &args.save {
+        create::is_free(path, args.force)?;
+    }
+    let (metainfo, bytes) = match &args.source {
+        Source::Magnet(link) => {
+            let timeout = args.timeout.map(Duration::from_secs);
+            let (quiet, verbose) = (args.json, args.verbose);
+            let search = Search { peers: &args.peers, timeout, quiet, verbose };
+            match metadata::fetch(link, &search) {
+                Ok(found) => found,
+                Err(End::Said(exit)) => return Ok(exit),
+                Err(End::Failed(failure)) => return Err(plain_no(failure)),
+            }
+        }
+        source => {
+            let (metainfo, bytes) = source::torrent(source).map_err(plain_no)?;
+            (Arc::new(metainfo), bytes.into())
+        }
+    };
+    if let Some(path) = &args.save {
+        create::write(path, &bytes)?;
+    }
     match args.json {
         true => json::print(&Info::new(&metainfo))?,
         false => progress::print(&text_of(&metainfo))?,

@@ -69,7 +69,7 @@ pub(crate) fn run(args: &SeedArgs) -> Result<Exit, Failure> {
 }
 
 fn seed(args: &SeedArgs) -> Result<Exit, Failure> {
-    let metainfo = Arc::new(source::metainfo(&args.torrent)?);
+    let (metainfo, bytes) = source::torrent(&args.torrent)?;
     if metainfo.info_hash_v1.is_none() {
         return Err(super::get::v2_only(&args.torrent, "shared"));
     }
@@ -80,14 +80,16 @@ fn seed(args: &SeedArgs) -> Result<Exit, Failure> {
     let session = network::start(&args.peers, &args.rates, &keep)?;
     let mut report = Report::new(args.quiet, args.json);
     report.listening(&session)?;
-    let rules = Rules { patience: None, seed: true, ratio: args.ratio, named_peers: peers.len() };
+    let (seed, ratio, named_peers) = (true, args.ratio, peers.len());
+    let rules = Rules { seed, ratio, named_peers, ..Rules::default() };
     let mut add = Add::to(&args.data);
     // Nothing is wanted, so nothing is written: what is there is checked and shared.
     add.priorities = Some(vec![Priority::Skip; metainfo.file_count()]);
     add.peers = peers;
     add.check = args.check;
+    add.torrent = source::shared(&metainfo, bytes);
     let selected = metainfo.total();
-    let torrent = session.add(metainfo, add).map_err(|error| {
+    let torrent = session.add(Arc::new(metainfo), add).map_err(|error| {
         Failure::new(Exit::Failed, format!("cannot share {}", args.torrent))
             .cause(error.to_string())
     })?;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use toubkal_session::{Status, Torrent, TorrentId};
 use toubkal_wire::metainfo::Metainfo;
 
-use super::words;
+use super::{Sought, words};
 use crate::exit::Exit;
 use crate::report::Event;
 use crate::text;
@@ -18,8 +18,10 @@ const HEARD_MAX: usize = 100;
 /// A torrent, and what was seen of it.
 #[derive(Debug)]
 pub(crate) struct Job {
-    /// What is downloaded.
-    pub(crate) metainfo: Arc<Metainfo>,
+    /// What is downloaded; `None` while only a link is known.
+    pub(crate) metainfo: Option<Arc<Metainfo>>,
+    /// What it is called.
+    pub(crate) name: String,
     /// Its handle.
     pub(crate) torrent: Torrent,
     /// Its folder.
@@ -42,20 +44,39 @@ pub(crate) struct Job {
     pub(crate) complete: bool,
     /// How it ended.
     pub(crate) exit: Option<Exit>,
+    /// What is known of it while only a link is.
+    pub(crate) sought: Option<Sought>,
     heard: Vec<String>,
 }
 
 impl Job {
     /// Begins to follow a torrent of which so many bytes are selected.
     pub(crate) fn new(torrent: Torrent, dir: PathBuf, selected: u64) -> Self {
-        let metainfo = torrent.metainfo().expect("it was added with it");
-        let hash = metainfo.info_hash_v1.map(|hash| text::hex(&hash)).unwrap_or_default();
+        let metainfo = torrent.metainfo();
+        let hash = metainfo.as_ref().and_then(|metainfo| metainfo.info_hash_v1);
+        let name = metainfo.as_ref().map(|metainfo| metainfo.name.clone());
+        Self::of(torrent, dir, hash.unwrap_or_default(), name.unwrap_or_default(), selected)
+    }
+
+    /// Begins to follow a torrent of which perhaps only a link is known.
+    pub(crate) fn seek(torrent: Torrent, dir: PathBuf, sought: Sought) -> Self {
+        let hash = sought.magnet.v1.unwrap_or_default();
+        let name = sought.magnet.name.clone().unwrap_or_else(|| text::hex(&hash));
+        let mut job = Self::of(torrent, dir, hash, name, 0);
+        // What it holds is told by news, also when it is known at once.
+        job.metainfo = None;
+        job.sought = Some(sought);
+        job
+    }
+
+    fn of(torrent: Torrent, dir: PathBuf, hash: [u8; 20], name: String, selected: u64) -> Self {
         Self {
             status: torrent.status(),
-            metainfo,
+            metainfo: torrent.metainfo(),
+            name,
+            hash: text::hex(&hash),
             torrent,
             dir,
-            hash,
             selected,
             begun: Instant::now(),
             lonely: None,
@@ -63,8 +84,24 @@ impl Job {
             sharing: false,
             complete: false,
             exit: None,
+            sought: None,
             heard: Vec::new(),
         }
+    }
+
+    /// Takes in what the torrent holds, once that is known.
+    pub(crate) fn learn(&mut self) {
+        let (Some(metainfo), Some(sought)) = (self.torrent.metainfo(), &self.sought) else {
+            return;
+        };
+        self.selected = sought.selected(&metainfo);
+        self.name.clone_from(&metainfo.name);
+        self.metainfo = Some(metainfo);
+    }
+
+    /// Its name in a sentence, of so many columns.
+    pub(crate) fn called(&self, columns: usize) -> String {
+        text::cut(&self.name, columns)
     }
 
     /// Whether news of this torrent are news of this job.
@@ -89,7 +126,7 @@ impl Job {
 
     /// The result: a sentence, and an object.
     pub(crate) fn result(&self, at_once: bool) -> (String, Event<'_>) {
-        let name = &self.metainfo.name;
+        let name = &self.name;
         let fetched = self.status.downloaded.saturating_sub(self.status.wasted);
         let took = self.begun.elapsed();
         let sentence = match at_once {

@@ -1,6 +1,7 @@
 //! Following torrents from their start to their end, for `get`, `seed` and `demo`.
 
 mod job;
+mod seeking;
 mod words;
 
 use std::time::{Duration, Instant};
@@ -10,9 +11,10 @@ use toubkal_session::{Notice, Session, SessionEvent, State, Status, StoreError, 
 use crate::exit::{Exit, Failure};
 use crate::report::{self, Event, Report};
 use crate::signals::Interrupt;
-use crate::{folder, progress, text};
+use crate::{folder, progress};
 
 pub(crate) use job::Job;
+pub(crate) use seeking::Sought;
 
 /// How often torrents are looked at.
 const LOOK: Duration = Duration::from_millis(100);
@@ -28,12 +30,34 @@ const FAREWELL: Duration = Duration::from_millis(800);
 pub(crate) struct Rules {
     /// So long without peers is too long; `None` waits for ever.
     pub(crate) patience: Option<Duration>,
+    /// The same while only a link is known: of many a torrent it is not known whether there is
+    /// anybody.
+    pub(crate) seek_patience: Option<Duration>,
+    /// What is not complete after so long has failed.
+    pub(crate) timeout: Option<Duration>,
     /// Go on sharing what is complete.
     pub(crate) seed: bool,
     /// Share until this many times the size was uploaded.
     pub(crate) ratio: Option<f64>,
     /// Peers that the user named.
     pub(crate) named_peers: usize,
+    /// Peers are looked for on the local network.
+    pub(crate) lan: bool,
+}
+
+impl Default for Rules {
+    /// Wait for ever, end when it is there.
+    fn default() -> Self {
+        Self {
+            patience: None,
+            seek_patience: None,
+            timeout: None,
+            seed: false,
+            ratio: None,
+            named_peers: 0,
+            lan: false,
+        }
+    }
 }
 
 /// Follows the torrents of a session until all have ended, or the user wants an end.
@@ -63,7 +87,7 @@ impl Watch<'_> {
     }
 
     fn follow(&mut self) -> Result<Exit, Failure> {
-        let mut looked: Option<Instant> = None;
+        let (mut looked, began): (Option<Instant>, _) = (None, Instant::now());
         loop {
             if let Some(event) = self.session.next_event(LOOK / 2) {
                 self.handle(event)?;
@@ -71,6 +95,9 @@ impl Watch<'_> {
             if looked.is_none_or(|at| at.elapsed() >= LOOK) {
                 looked = Some(Instant::now());
                 self.look()?;
+                if self.rules.timeout.is_some_and(|timeout| began.elapsed() >= timeout) {
+                    self.time_out()?;
+                }
             }
             if self.interrupt.is_raised() {
                 return self.interrupted();
@@ -91,6 +118,8 @@ impl Watch<'_> {
                 SessionEvent::Tracker { torrent, url, message, failed } => {
                     self.tracker(torrent, &url, &message, failed)?;
                 }
+                SessionEvent::Resolved { torrent } => self.resolved(torrent)?,
+                SessionEvent::Refused { torrent, message } => self.refused(torrent, &message)?,
                 SessionEvent::State { message } => {
                     self.report.say(&message);
                     self.report.event(&Event::State { message: &message })?;
@@ -114,7 +143,8 @@ impl Watch<'_> {
                 let Some(job) = self.jobs.iter().find(|job| job.is(*torrent)) else {
                     return Ok(());
                 };
-                let file = job.metainfo.file(*file as usize);
+                let Some(metainfo) = &job.metainfo else { return Ok(()) };
+                let file = metainfo.file(*file as usize);
                 let event =
                     Event::File { torrent: &job.hash, path: file.path, length: file.length };
                 self.report.event(&event)
@@ -122,10 +152,11 @@ impl Watch<'_> {
             Notice::FileLost { torrent, file, error } => {
                 let Some(index) = self.index(*torrent) else { return Ok(()) };
                 let job = &self.jobs[index];
-                let path = job.metainfo.file(*file as usize).path;
+                let Some(metainfo) = &job.metainfo else { return Ok(()) };
+                let path = metainfo.file(*file as usize).path;
                 let sentence = format!(
                     "{}: {path} is not shared any more: {}; the other files are",
-                    text::cut(&job.metainfo.name, 40),
+                    job.called(40),
                     error.kind
                 );
                 self.report.notice(&job.hash, &sentence)
@@ -145,8 +176,10 @@ impl Watch<'_> {
                 if !job.heard(&remote.to_string(), "left out") {
                     return Ok(());
                 }
-                let name = text::cut(&job.metainfo.name, 40);
-                let sentence = format!("{name}: the peer {remote} sent wrong data and is left out");
+                let what = if job.metainfo.is_some() { "data" } else { "metadata" };
+                let name = job.called(40);
+                let sentence =
+                    format!("{name}: the peer {remote} sent wrong {what} and is left out");
                 self.report.notice(&job.hash, &sentence)
             }
             _ => Ok(()),
@@ -251,6 +284,7 @@ impl Watch<'_> {
             if tell {
                 self.report.event(&report::progress_event(&job.hash, &job.status))?;
             }
+            self.seeking(index)?;
             self.loneliness(index)?;
             self.ratio(index);
         }
@@ -263,26 +297,28 @@ impl Watch<'_> {
     /// Says what was tried when nobody is there, and gives up when patience is over.
     fn loneliness(&mut self, index: usize) -> Result<(), Failure> {
         let job = &mut self.jobs[index];
-        if job.status.state != State::Downloading || job.status.peers > 0 {
+        let (lonely, patience) = match job.status.state {
+            State::Downloading => (job.status.peers == 0, self.rules.patience),
+            State::Seeking(seeking) => (seeking.asked == 0, self.rules.seek_patience),
+            _ => (false, None),
+        };
+        if !lonely {
             job.lonely = None;
             return Ok(());
         }
         let since = job.lonely.get_or_insert_with(Instant::now).elapsed();
-        let tried = |job: &Job| {
-            let trackers = job.torrent.trackers();
-            let web_seeds = job.metainfo.web_seeds.len();
-            report::attempts(&trackers, web_seeds, job.status.known, self.rules.named_peers)
-        };
-        if self.rules.patience.is_some_and(|patience| since >= patience) {
-            let failure = words::no_peers(job, &tried(job));
+        if patience.is_some_and(|patience| since >= patience) {
+            let failure = words::no_peers(job, &seeking::tried(job, &self.rules));
             return self.give_up(index, &failure);
         }
         if since < LONELY || job.told.is_some_and(|told| told.elapsed() < LONELY_AGAIN) {
             return Ok(());
         }
         job.told = Some(Instant::now());
-        let name = text::cut(&job.metainfo.name, 40);
-        let sentence = format!("{name}: no peers yet. {}", words::sentence(&tried(job)));
+        let name = job.called(40);
+        let lack = if job.metainfo.is_some() { "no peers" } else { "nobody has the file list" };
+        let tried = words::sentence(&seeking::tried(job, &self.rules));
+        let sentence = format!("{name}: {lack} yet. {tried}");
         self.report.notice(&job.hash, &sentence)
     }
 

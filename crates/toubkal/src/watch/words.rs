@@ -4,10 +4,10 @@ use std::fs::Metadata;
 use std::path::Path;
 use std::time::Duration;
 
-use toubkal_session::{Seeking, State, StoreError, StoreErrorKind};
+use toubkal_session::{Metainfo, State, StoreError, StoreErrorKind};
 use toubkal_wire::metainfo::Oddity;
 
-use super::{Job, percent_kept};
+use super::{Job, percent_kept, seeking};
 use crate::exit::{Exit, Failure};
 use crate::progress::{Activity, Bar};
 use crate::{text, units};
@@ -39,7 +39,7 @@ pub(super) fn goes_on(job: &Job) -> Option<String> {
     if job.sharing || status.have == 0 || status.left == 0 {
         return None;
     }
-    let name = text::cut(&job.metainfo.name, NAME);
+    let name = job.called(NAME);
     let there = format!("{name}: going on at {} %", percent_kept(job));
     match (status.remembered, status.checked) {
         (_, 0) => Some(there),
@@ -53,7 +53,7 @@ pub(super) fn goes_on(job: &Job) -> Option<String> {
 
 /// What is held cannot be remembered.
 pub(super) fn unrecorded(job: &Job, kind: StoreErrorKind) -> String {
-    let name = text::cut(&job.metainfo.name, NAME);
+    let name = job.called(NAME);
     format!("{name}: what is verified cannot be remembered ({kind}); it goes on all the same")
 }
 
@@ -67,7 +67,7 @@ pub(super) fn kept(job: &Job, alone: bool) -> String {
     match alone {
         true => format!("{kept}; run the same command to go on"),
         false => {
-            let name = text::cut(&job.metainfo.name, NAME);
+            let name = job.called(NAME);
             format!("{name}: {kept}; run the same command to go on")
         }
     }
@@ -75,20 +75,21 @@ pub(super) fn kept(job: &Job, alone: bool) -> String {
 
 /// What `seed` says when everything is there.
 pub(super) fn sharing_begins(job: &Job) -> String {
-    let name = text::cut(&job.metainfo.name, NAME);
+    let name = job.called(NAME);
     format!("{name}, {}, verified; sharing until Ctrl-C", units::size(job.selected))
 }
 
 /// What `seed` says when something is missing.
 pub(super) fn not_complete(job: &Job) -> Failure {
-    let name = text::cut(&job.metainfo.name, NAME);
+    let name = job.called(NAME);
     let have = text::grouped(u64::from(job.status.have));
     let pieces = text::count(u64::from(job.status.pieces), "piece", "pieces");
     let dir = job.dir.display();
     let mut cause = format!("{have} of {pieces} good");
     // Files that lie there under the names that the torrent gives them are not found.
     let renamed = |oddity: &&Oddity| matches!(oddity, Oddity::Name { .. } | Oddity::Paths { .. });
-    if let Some(renamed) = job.metainfo.oddities.iter().find(renamed) {
+    let oddities = job.metainfo.iter().flat_map(|metainfo| &metainfo.oddities);
+    if let Some(renamed) = oddities.into_iter().find(renamed) {
         cause = format!("{cause}. {}", renamed.to_string().trim_end_matches('.'));
     }
     let tip = match job.status.have {
@@ -102,14 +103,14 @@ pub(super) fn not_complete(job: &Job) -> Failure {
 pub(super) fn shared(job: &Job) -> String {
     let uploaded = job.status.uploaded;
     let ratio = uploaded as f64 / job.selected.max(1) as f64;
-    let name = text::cut(&job.metainfo.name, NAME);
+    let name = job.called(NAME);
     format!("{name}: {} uploaded, ratio {ratio:.2}", units::size(uploaded))
 }
 
 /// The line of progress.
 pub(super) fn bar(job: &Job) -> Bar {
     let status = &job.status;
-    let name = job.metainfo.name.clone();
+    let name = job.name.clone();
     let done = status.wanted.saturating_sub(status.left);
     let saying = |words: &str| Activity::Saying(words.to_owned());
     let (done, of, activity) = match status.state {
@@ -117,7 +118,7 @@ pub(super) fn bar(job: &Job) -> Bar {
             (u64::from(done), u64::from(of), saying("checking what is there"))
         }
         State::Seeking(seeking) => {
-            let words = seeking_words(&seeking);
+            let words = seeking::words(job, &seeking);
             (u64::from(seeking.blocks), u64::from(seeking.of.max(1)), Activity::Saying(words))
         }
         State::Opening => (0, 1, saying("looking at what is there")),
@@ -127,20 +128,6 @@ pub(super) fn bar(job: &Job) -> Bar {
         State::Stopped(_) => (done, status.wanted, saying("stopped")),
     };
     Bar { name, done, of, activity }
-}
-
-/// What a torrent waits for of which only the info-hash is known.
-fn seeking_words(seeking: &Seeking) -> String {
-    let peers = |count: u32| text::count(u64::from(count), "peer", "peers");
-    let mut words = match (seeking.found, seeking.asked) {
-        (true, _) => "reading the file list".to_owned(),
-        (_, 0) => "looking for peers that know the file list".to_owned(),
-        (_, asked) => format!("asking {} for the file list", peers(asked)),
-    };
-    if seeking.liars > 0 {
-        words.push_str(&format!(", {} lied", peers(seeking.liars)));
-    }
-    words
 }
 
 fn downloading(job: &Job) -> Activity {
@@ -176,7 +163,7 @@ pub(super) fn sentence(words: &str) -> String {
 
 /// Nobody to download from.
 pub(super) fn no_peers(job: &Job, tried: &str) -> Failure {
-    let name = text::cut(&job.metainfo.name, NAME);
+    let name = job.called(NAME);
     Failure::new(Exit::NoPeers, format!("{name}: no peers"))
         .cause(tried)
         .tip("try again later, name a peer with --peer, or wait longer with --patience")
@@ -184,10 +171,12 @@ pub(super) fn no_peers(job: &Job, tried: &str) -> Failure {
 
 /// The disk does not take part.
 pub(super) fn store_failure(job: &Job, error: &StoreError) -> Failure {
-    let file = error.file.map(|file| job.metainfo.file(file as usize));
+    let metainfo = job.metainfo.as_deref();
+    let file = metainfo.zip(error.file).map(|(metainfo, file)| metainfo.file(file as usize));
     let place = match file {
         Some(file) => {
-            let folder = job.metainfo.folder().map_or(job.dir.clone(), |name| job.dir.join(name));
+            let folder = metainfo.and_then(Metainfo::folder);
+            let folder = folder.map_or(job.dir.clone(), |name| job.dir.join(name));
             folder.join(file.path)
         }
         None => job.dir.clone(),

@@ -15,7 +15,16 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// A world with one torrent that runs, of which nothing is there.
 fn world(files: &[u64], priorities: Vec<Priority>) -> (World, TorrentId) {
-    let config = Config { peer_id: super::world::OURS, dials_max: 0, ..Config::default() };
+    with(Config { dials_max: 0, ..Config::default() }, files, priorities)
+}
+
+/// A world with one torrent of one block that runs.
+pub(super) fn run(config: Config) -> (World, TorrentId) {
+    with(config, &[u64::from(BLOCK_BYTES)], Vec::new())
+}
+
+fn with(config: Config, files: &[u64], priorities: Vec<Priority>) -> (World, TorrentId) {
+    let config = Config { peer_id: super::world::OURS, ..config };
     let mut world = World::with(1, config);
     let torrent = add(&mut world, 1, files, priorities);
     (world, torrent)

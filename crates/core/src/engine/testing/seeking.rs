@@ -474,6 +474,36 @@ mod tests {
     }
 
     #[test]
+    fn when_places_are_short_who_is_worth_more_to_both_takes_that_of_another() {
+        let config =
+            Config { peer_id: super::super::world::OURS, links_max: 3, ..Config::default() };
+        let (mut world, torrent) = super::super::rules::run(config);
+        let ours = core::net::IpAddr::from([10, 0, 0, 200]);
+        let rank = |number: u8| {
+            toubkal_wire::rank::rank((ours, 0).into(), ([10, 0, 0, number], 40_000).into())
+        };
+        let mut numbers: Vec<u8> = (1..=5).collect();
+        numbers.sort_by_key(|&number| rank(number));
+        let told = Extensions { your_ip: Some(ours), ..Extensions::default() }.encode();
+        let links: Vec<LinkId> = numbers[1..4]
+            .iter()
+            .map(|&number| {
+                let link = meet(&mut world, torrent, number);
+                world.say(link, Message::Extended(HANDSHAKE, told.clone().into()));
+                link
+            })
+            .collect();
+        world.pass(60 * SECOND);
+        let worst = meet(&mut world, torrent, numbers[0]);
+        assert!(world.links[&worst].closing, "it is worth least");
+        world.end(worst, CloseReason::Full);
+        let best = meet(&mut world, torrent, numbers[4]);
+        assert!(!world.links[&best].closing);
+        let closing: Vec<bool> = links.iter().map(|link| world.links[link].closing).collect();
+        assert_eq!(closing, [true, false, false]);
+    }
+
+    #[test]
     fn peers_are_told_of_each_other_once_they_say_where_they_listen() {
         let (mut world, torrent, _) = sought(100);
         let one = meet(&mut world, torrent, 1);

@@ -164,7 +164,10 @@ impl Torrent {
         }
         // What was verified cannot be read: it is not ours to give any more.
         if let Served::Failed(error) = outcome {
-            return self.unreadable(cx, error);
+            self.unreadable(cx, error);
+            if !self.is_active() {
+                return;
+            }
         }
         self.serve(cx, link);
         // The peer has got all that it asked for: its slot is of more use to others.

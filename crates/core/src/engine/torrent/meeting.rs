@@ -49,6 +49,7 @@ impl Torrent {
             return;
         }
         let seeding = self.is_through();
+        self.roster.we_are(cx.shared.outside.ours());
         let config = &cx.shared.config;
         let (dials_max, links_max) = (config.dials_max as usize, config.links_max as usize);
         let (dials_max, beside) = match self.is_seeking() {
@@ -141,6 +142,9 @@ impl Torrent {
             self.roster.reached(address);
         }
         self.resolve_duplicate(cx, remote, peer_id, dialed.is_some())?;
+        if cx.shared.links > cx.shared.config.links_max {
+            self.make_place(cx, remote)?;
+        }
         let source = dialed.map(|address| (address, self.roster.source(address)));
         let pieces = self.layout.pieces();
         let peer = Peer::new(remote, source, peer_id, reserved, pieces, cx.now);
@@ -173,6 +177,23 @@ impl Torrent {
         }
         cx.close(older, CloseReason::Duplicate);
         Ok(())
+    }
+
+    /// There are too many connections: the one that is worth least goes, of those on which
+    /// nothing moves, if the new one is worth more (BEP 40).
+    fn make_place(&mut self, cx: &mut Cx<'_>, remote: SocketAddr) -> Result<(), CloseReason> {
+        let ours = cx.shared.outside.ours();
+        let idle = |peer: &Peer| {
+            peer.down.rate() + peer.up.rate() == 0 && cx.now.since(peer.since) > SHORT
+        };
+        let idle = self.peers.iter().filter(|(_, peer)| idle(peer));
+        match idle.map(|(&link, peer)| (ours.rank(peer.remote), link)).min() {
+            Some((rank, link)) if rank < ours.rank(remote) => {
+                cx.close(link, CloseReason::Evicted);
+                Ok(())
+            }
+            _ => Err(CloseReason::Full),
+        }
     }
 
     /// Says what we have and what we can do.
@@ -235,6 +256,9 @@ impl Torrent {
 
     /// A control message.
     pub(in super::super) fn message(&mut self, cx: &mut Cx<'_>, link: LinkId, message: Message) {
+        if self.is_early() && self.keep_early(cx, link, &message) {
+            return;
+        }
         let pieces = self.layout.pieces();
         let Some(peer) = self.peers.get_mut(&link) else { return };
         peer.heard = cx.now;
@@ -243,10 +267,6 @@ impl Torrent {
         if peer.flaps > FLAPS_MAX {
             return cx.close(link, CloseReason::Misbehaved(Misbehaved::Flapping));
         }
-        if self.keep_early(cx, link, &message) {
-            return;
-        }
-        let Some(peer) = self.peers.get_mut(&link) else { return };
         match message {
             Message::KeepAlive | Message::Unknown(_) | Message::Port(_) => {}
             Message::Choke => self.choked(cx, link),

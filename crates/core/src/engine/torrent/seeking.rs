@@ -10,7 +10,9 @@ use toubkal_wire::message::Message;
 use toubkal_wire::metadata::Metadata;
 
 use super::super::action::Notice;
-use super::super::bounds::{EARLY_BYTES_MAX, EARLY_MAX, LATE_HAVES, REQUESTS_WASTED};
+use super::super::bounds::{
+    EARLY_BYTES_MAX, EARLY_MAX, FLAPS_MAX, LATE_HAVES, REQUESTS_WASTED, RETOLD_FLAPS,
+};
 use super::super::contact::Contact;
 use super::super::event::{
     AddTorrent, CloseReason, LinkId, Misbehaved, Policy, Rates, Seek, TorrentId,
@@ -35,35 +37,30 @@ pub(super) struct Search {
 #[derive(Debug, Default)]
 pub(in super::super) struct Early {
     kept: Vec<Message>,
+    /// Bytes of the bitfield among them.
+    bytes: usize,
     /// It was too much.
     lost: bool,
 }
 
 impl Early {
-    /// Keeps a message that says what the peer has. `room`: bytes that bitfields may take still.
+    /// Keeps a message that says what the peer has. `room`: bytes that its bitfield may take.
     fn keep(&mut self, message: Message, room: usize) {
-        let whole = |message: &Message| {
-            matches!(message, Message::Bitfield(_) | Message::HaveAll | Message::HaveNone)
-        };
-        if whole(&message) {
+        if is_whole(&message) {
             // The last word counts.
-            self.kept.retain(|kept| !whole(kept) && !matches!(kept, Message::Have(_)));
-            self.lost = false;
+            self.kept.retain(|kept| !is_whole(kept) && !matches!(kept, Message::Have(_)));
+            (self.bytes, self.lost) = (0, false);
         }
-        let long = matches!(&message, Message::Bitfield(bits) if bits.len() > room);
-        if long || self.kept.len() >= EARLY_MAX {
-            self.lost = true;
-        } else {
-            self.kept.push(message);
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        let bits = |message: &Message| match message {
+        let bytes = match &message {
             Message::Bitfield(bits) => bits.len(),
             _ => 0,
         };
-        self.kept.iter().map(bits).sum()
+        if bytes > room || self.kept.len() >= EARLY_MAX {
+            self.lost = true;
+        } else {
+            self.bytes += bytes;
+            self.kept.push(message);
+        }
     }
 }
 
@@ -224,6 +221,7 @@ impl Torrent {
         let pieces = self.layout.pieces();
         for (_, peer) in self.peers.iter_mut() {
             peer.has = Bitset::new(pieces);
+            self.picker.join(&peer.has);
         }
         if self.private {
             self.become_private(cx);
@@ -253,10 +251,10 @@ impl Torrent {
 
     /// A message that cannot be understood yet. Says whether it was one.
     pub(super) fn keep_early(&mut self, cx: &mut Cx<'_>, link: LinkId, message: &Message) -> bool {
-        if !self.is_early() {
+        let Some(peer) = self.peers.get_mut(&link).filter(|peer| peer.flaps <= FLAPS_MAX) else {
             return false;
-        }
-        let Some(peer) = self.peers.get(&link) else { return true };
+        };
+        peer.heard = cx.now;
         let fast = peer.reserved.fast();
         let dont_have = Numbers::OURS.dont_have;
         let keeps = match message {
@@ -284,9 +282,13 @@ impl Torrent {
         if !keeps {
             return false;
         }
-        let held: usize = self.peers.values().map(|peer| peer.early.bytes()).sum();
+        let held: usize = match message {
+            Message::Bitfield(_) => self.peers.values().map(|peer| peer.early.bytes).sum(),
+            _ => 0,
+        };
         let Some(peer) = self.peers.get_mut(&link) else { return true };
-        let room = EARLY_BYTES_MAX.saturating_sub(held - peer.early.bytes());
+        let room = (EARLY_BYTES_MAX + peer.early.bytes).saturating_sub(held);
+        peer.flaps += if is_whole(message) { RETOLD_FLAPS } else { 0 };
         peer.early.keep(message.clone(), room);
         true
     }
@@ -319,4 +321,9 @@ impl Torrent {
             }
         }
     }
+}
+
+/// Whether it says all that a peer has.
+fn is_whole(message: &Message) -> bool {
+    matches!(message, Message::Bitfield(_) | Message::HaveAll | Message::HaveNone)
 }

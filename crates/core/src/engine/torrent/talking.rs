@@ -77,6 +77,9 @@ impl Torrent {
         let Some(told) = Extensions::decode(payload) else {
             return cx.close(link, CloseReason::Misbehaved(Misbehaved::BadExtension));
         };
+        if let Some(ours) = told.your_ip {
+            cx.shared.outside.hear(peer.remote.ip(), ours);
+        }
         if let Some(requests) = told.requests {
             peer.pipeline.told(requests);
         }
@@ -199,7 +202,7 @@ impl Torrent {
 
     /// Tells every peer whose turn it is who has come and gone.
     pub(super) fn show_all(&mut self, cx: &mut Cx<'_>) {
-        if self.private {
+        if self.private || self.peers.is_empty() {
             return;
         }
         let news = self.news_at;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use toubkal_core::base::{Bitset, Machine, Outbox, Rng, Time};
 use toubkal_core::engine::log::Writer;
-use toubkal_core::engine::{Action, Config, Engine, Event, PeerStatus, Status, TorrentId};
+use toubkal_core::engine::{Action, Config, Engine, Event, PeerStatus, Sources, Status, TorrentId};
 
 /// The engine of a session. With a log, each fact is in it before the engine hears of it, and in
 /// its file at the end of each round: a program that is killed leaves all but its last round.
@@ -85,6 +85,10 @@ impl Mind {
 
     pub(super) fn peers(&self, torrent: TorrentId) -> Vec<PeerStatus> {
         self.engine.peers(torrent)
+    }
+
+    pub(super) fn sources(&self, torrent: TorrentId) -> Option<Sources> {
+        self.engine.sources(torrent)
     }
 
     pub(super) fn have(&self, torrent: TorrentId) -> Option<&Bitset> {

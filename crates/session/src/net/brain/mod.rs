@@ -1,11 +1,12 @@
 //! The loop of the network thread: facts to the engine, its wishes to whoever carries them out.
 //!
-//! One round: wait for sockets or a wake-up, take orders and answers, let the hand move bytes,
+//! One round: wait for sockets or a wake-up, take orders and answers, let the hands move bytes,
 //! tell the engine, carry out what it wants, send. Everything in a round is bounded, so nobody
 //! waits long; everything that waits between rounds is bounded by the credits of the engine.
 
 mod datagrams;
 mod lan;
+mod magnets;
 mod mind;
 mod resting;
 mod routes;
@@ -21,18 +22,21 @@ use crossbeam_channel::{Receiver, unbounded};
 use toubkal_core::base::{Outbox, Time};
 use toubkal_core::engine::{Action, Command, Event};
 
+use super::clerk::Clerk;
 use super::clock::Clock;
-use super::hand::Hand;
+use super::hands::Hands;
 use super::udp::Udp;
 use super::wake::{Inlet, Wake};
-use super::{News, Order};
+use super::{News, Order, Orders};
 use crate::session::SessionEvent;
 use crate::state::State;
-use crate::store::{ReadBlock, Reply, Store};
+use crate::store::{Reply, Store};
 use crate::tracker::TrackerReply;
 use lan::Local;
+pub(crate) use magnets::Link;
+use magnets::Magnets;
 pub(crate) use mind::Mind;
-use resting::Found;
+use resting::Looked;
 pub(crate) use resting::bytes;
 use torrents::Torrents;
 pub(crate) use trackers::Identity;
@@ -48,12 +52,15 @@ const FACTS: usize = 64;
 /// What the brain is made of.
 pub(crate) struct Parts {
     pub(crate) engine: Mind,
-    pub(crate) hand: Hand,
+    pub(crate) clock: Clock,
+    pub(crate) hands: Hands,
     pub(crate) udp: Udp,
     /// Where peers reach us, if it is to be said on the local network.
     pub(crate) lan: Option<Vec<SocketAddr>>,
-    pub(crate) store: Store,
+    pub(crate) store: Arc<Store>,
     pub(crate) orders: Receiver<Order>,
+    /// Where to orders are given, for those who answer so.
+    pub(crate) inlet: Orders,
     pub(crate) replies: Receiver<Reply>,
     pub(crate) wake: Arc<Wake>,
     pub(crate) news: Arc<News>,
@@ -66,11 +73,12 @@ pub(crate) struct Parts {
 pub(crate) struct Brain {
     clock: Clock,
     engine: Mind,
-    hand: Hand,
+    hands: Hands,
     udp: Udp,
     local: Option<Local>,
-    store: Store,
+    store: Arc<Store>,
     torrents: Torrents,
+    magnets: Magnets,
     orders: Receiver<Order>,
     replies: Receiver<Reply>,
     wake: Arc<Wake>,
@@ -80,8 +88,8 @@ pub(crate) struct Brain {
     trackers: Trackers,
     tracker_replies: Receiver<TrackerReply>,
     /// What was looked up in the database.
-    found: Receiver<Found>,
-    tell_found: Inlet<Found>,
+    found: Receiver<Looked>,
+    tell_found: Inlet<Looked>,
     outbox: Outbox<Action>,
     /// Empty between two calls, and kept for its memory.
     spare: (Outbox<Action>, Vec<Event>),
@@ -104,26 +112,27 @@ enum Ending {
 
 impl Brain {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { engine, hand, udp, lan, store, orders, replies, .. } = parts;
-        let Parts { wake, news, leave, state, identity, .. } = parts;
+        let Parts { clock, engine, hands, udp, lan, store, orders, replies, .. } = parts;
+        let Parts { inlet, wake, news, leave, state, identity, .. } = parts;
         // Bounded by the client, which has only so many questions under way.
         let (tell, tracker_replies) = unbounded();
         // Bounded by the torrents: each is looked up once at a time.
         let (teller, found) = unbounded();
         let tell_found = Inlet::new(teller, Arc::clone(&wake));
-        let clock = Clock::start();
         let local = lan.map(|listening_on| {
             Local::new(clock.now(), &listening_on, identity.rng.fork("local discovery"))
         });
         let trackers = Trackers::new(identity, Inlet::new(tell, Arc::clone(&wake)));
+        let clerk = Clerk::new(inlet, Arc::clone(&news), state.clone());
         Self {
             clock,
             engine,
-            hand,
+            hands,
             udp,
             local,
             store,
             torrents: Torrents::default(),
+            magnets: Magnets::new(clerk),
             orders,
             replies,
             wake,
@@ -148,9 +157,12 @@ impl Brain {
         }
         self.engine.end_log();
         // The sockets go first: peers need not wait for our disk.
-        let Self { hand, store, state, .. } = self;
-        drop(hand);
-        store.stop();
+        let Self { hands, store, state, .. } = self;
+        drop(hands);
+        // The hands had it, too, and are gone.
+        if let Some(store) = Arc::into_inner(store) {
+            store.stop();
+        }
         // What the store has given it last is written.
         state.inspect(|state| state.stop());
     }
@@ -163,7 +175,7 @@ impl Brain {
         self.take_found(now);
         self.take_datagrams(now);
         self.work_on_lan(now);
-        self.hand.work(now);
+        self.hands.work(now);
         self.tell_engine(now);
         self.engine.advance(now, &mut self.outbox);
         self.advance_announcers(now);
@@ -171,7 +183,7 @@ impl Brain {
         self.tell_engine(now);
         self.submit_reads();
         self.ask_over_udp(now);
-        self.hand.flush();
+        self.hands.flush();
         // What the system took returns credits that the engine may use at once.
         self.tell_engine(now);
         self.submit_reads();
@@ -187,12 +199,12 @@ impl Brain {
         if timeout != Some(Duration::ZERO) {
             self.wake.falling_asleep();
             let told = self.leave.load(Ordering::Relaxed);
-            if told || self.has_mail() {
+            if told || self.has_mail() || self.hands.is_busy() {
                 timeout = Some(Duration::ZERO);
             }
         }
-        let waited = self.hand.wait(timeout);
-        for token in self.hand.datagrams() {
+        let waited = self.hands.wait(timeout);
+        for token in self.hands.datagrams() {
             self.udp.note(token);
         }
         self.wake.awake();
@@ -200,7 +212,7 @@ impl Brain {
     }
 
     fn timeout(&self) -> Option<Duration> {
-        if self.hand.is_busy() || self.udp.is_busy() || self.has_mail() {
+        if self.hands.is_busy() || self.udp.is_busy() || self.has_mail() {
             return Some(Duration::ZERO);
         }
         let until = match self.ending {
@@ -209,7 +221,7 @@ impl Brain {
         };
         let engine = self.engine.deadline();
         let local = self.local.as_ref().and_then(Local::deadline);
-        let others = self.hand.deadline().into_iter().chain(self.trackers.deadline());
+        let others = self.hands.deadline().into_iter().chain(self.trackers.deadline());
         let others = others.chain(until).chain(local);
         let due = engine.into_iter().chain(others).min()?;
         Some(self.clock.until(due))
@@ -237,8 +249,8 @@ impl Brain {
                     self.handle(now, Event::Job(job, result));
                 }
                 Ok(Reply::Reads(mut row)) => {
-                    for ReadBlock { link, block, result } in row.drain(..) {
-                        self.hand.was_read(link, block, result);
+                    for read in row.drain(..) {
+                        self.hands.was_read(read);
                     }
                     self.store.keep(row);
                 }
@@ -256,11 +268,11 @@ impl Brain {
         self.carry_out(now);
     }
 
-    /// Gives the engine what the hand has seen, and carries out what it wants, until both are
+    /// Gives the engine what the hands have seen, and carries out what it wants, until both are
     /// content. Each answer that a wish causes costs the engine a credit, so this ends.
     fn tell_engine(&mut self, now: Time) {
         let spare = std::mem::take(&mut self.spare.1);
-        let mut facts = std::mem::replace(self.hand.facts(), spare);
+        let mut facts = std::mem::replace(self.hands.facts(), spare);
         while !facts.is_empty() {
             let mut since = 0;
             for fact in facts.drain(..) {
@@ -272,7 +284,7 @@ impl Brain {
                 }
             }
             self.carry_out(now);
-            std::mem::swap(&mut facts, self.hand.facts());
+            std::mem::swap(&mut facts, self.hands.facts());
         }
         self.spare.1 = facts;
     }
@@ -289,7 +301,7 @@ impl Brain {
     fn shutdown(&mut self, now: Time, patience: Duration) {
         if self.ending == Ending::No {
             self.ending = Ending::Closing { until: now.after(patience) };
-            self.hand.stop_listening();
+            self.hands.stop_listening();
             self.command(now, Command::Shutdown);
             self.stop_announcing(now);
         }

@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 use toubkal_core::base::Time;
 use toubkal_core::engine::{
-    AddTorrent, Command, Event, Policy, Priority, Resting, StoreError, StoreErrorKind, TorrentId,
+    AddTorrent, Command, Event, Policy, Resting, StoreError, StoreErrorKind, TorrentId,
 };
 
 use super::Brain;
-use super::torrents::Held;
+use super::torrents::{Held, wish};
 use crate::net::Rest;
+use crate::session::Add;
 use crate::state::{Loaded, Whole};
-use crate::store::TorrentFiles;
 use toubkal_wire::layout::Layout;
 
 /// What the thread of the database has found.
-pub(crate) enum Found {
+pub(crate) enum Looked {
     /// What belongs to a torrent.
     Torrent(TorrentId, Result<Box<Loaded>, StoreErrorKind>),
     /// Its trackers.
@@ -46,7 +46,7 @@ impl Brain {
         let torrent = self.torrents.rested.take()?;
         let key = Some(Arc::clone(&rest.key));
         let held = Held { info_hash, private: true, files: None, key };
-        self.torrents.held.insert(torrent, held);
+        self.torrents.hold(torrent, held);
         if rest.tracked {
             self.trackers.rest_anew(torrent, now);
         }
@@ -54,33 +54,33 @@ impl Brain {
     }
 
     /// Has what belongs to a torrent looked up.
-    pub(super) fn load(&mut self, now: Time, torrent: TorrentId) {
+    pub(super) fn wake(&mut self, now: Time, torrent: TorrentId) {
         let found = self.tell_found.clone();
         match self.remembered(torrent) {
             Some((state, key)) => {
                 let then = move |result: Result<Loaded, _>| {
-                    found.send(Found::Torrent(torrent, result.map(Box::new)));
+                    found.send(Looked::Torrent(torrent, result.map(Box::new)));
                 };
                 state.load(key, Box::new(then));
             }
-            None => self.loaded(now, torrent, Err(StoreErrorKind::Missing)),
+            None => self.woken(now, torrent, Err(StoreErrorKind::Missing)),
         }
     }
 
     pub(super) fn take_found(&mut self, now: Time) {
         while let Ok(found) = self.found.try_recv() {
             match found {
-                Found::Torrent(torrent, result) => {
-                    self.loaded(now, torrent, result.map(|loaded| *loaded));
+                Looked::Torrent(torrent, result) => {
+                    self.woken(now, torrent, result.map(|loaded| *loaded));
                 }
-                Found::Trackers(torrent, tiers) => self.announce_resting(now, torrent, &tiers),
+                Looked::Trackers(torrent, tiers) => self.announce_resting(now, torrent, &tiers),
             }
         }
         self.carry_out(now);
     }
 
     /// As if the torrent were added now, with what was found.
-    fn loaded(&mut self, now: Time, torrent: TorrentId, result: Result<Loaded, StoreErrorKind>) {
+    fn woken(&mut self, now: Time, torrent: TorrentId, result: Result<Loaded, StoreErrorKind>) {
         // It may have been removed meanwhile.
         if !self.torrents.held.contains_key(&torrent) {
             return;
@@ -94,43 +94,36 @@ impl Brain {
     fn equip(&mut self, torrent: TorrentId, it: Loaded) -> Result<AddTorrent, StoreErrorKind> {
         let Loaded { metainfo, row, past } = it;
         let missing = StoreErrorKind::Missing;
+        let ticket = self.torrents.next_ticket();
         let held = self.torrents.held.get_mut(&torrent).ok_or(missing)?;
         let (Some(state), Some(key)) = (&self.state, &held.key) else { return Err(missing) };
-        let files = TorrentFiles::of(&metainfo, state.dir(key)).ok_or(missing)?;
-        let layout = Arc::clone(files.layout());
-        let count = layout.files().len();
-        let normal = || vec![Priority::Normal; count];
-        let priorities = row.priorities.clone().filter(|it| it.len() == count);
-        let priorities = priorities.unwrap_or_else(normal);
+        let count = metainfo.file_count();
+        let add = Add {
+            priorities: row.priorities.clone().filter(|it| it.len() == count),
+            sequential: row.sequential,
+            adopt: row.adopt,
+            rates: row.rates,
+            torrent: row.metainfo.clone(),
+            ..Add::to(state.dir(key))
+        };
+        let (files, mut wish) = wish(&metainfo, &add).map_err(|_| missing)?;
         let trackers = row.trackers.clone().unwrap_or_else(|| metainfo.trackers.clone());
         (held.files, held.private) = (Some(count), metainfo.private);
-        let info_hash = held.info_hash;
-        self.trackers.add(torrent, info_hash, &trackers);
-        let whole = Whole { bytes: bytes(&layout), trackers };
+        self.trackers.add(torrent, wish.info_hash, &trackers);
+        self.magnets.keep(torrent, add.torrent, metainfo.info_span.clone(), true);
+        let whole = Whole { bytes: bytes(&wish.layout), trackers };
+        (wish.rests, wish.ticket) = (true, ticket);
         let totals = past.record.totals;
-        let memory = past.record.recall(past.same_boot);
-        let (policy, adopt, rates) = (policy(row.sequential), row.adopt, row.rates);
+        wish.memory = Some(past.record.recall(past.same_boot));
         state.keep(key, row, totals, whole, true);
-        self.store.add(torrent, Arc::new(files), Some(past.left), Some(state.ledger(key)));
-        Ok(AddTorrent {
-            ticket: self.torrents.next_ticket(),
-            info_hash,
-            layout,
-            private: metainfo.private,
-            metadata_size: None,
-            priorities,
-            policy,
-            adopt,
-            rates,
-            paused: false,
-            rests: true,
-            memory: Some(memory),
-        })
+        self.store.add(torrent, files, Some(past.left), Some(state.ledger(key)));
+        Ok(wish)
     }
 
     /// The engine has let go of a torrent; so does everybody else.
     pub(super) fn rested(&mut self, now: Time, torrent: TorrentId) {
         self.store.remove(torrent);
+        self.magnets.forget(torrent);
         if let Some((state, key)) = self.remembered(torrent) {
             state.rest(key);
         }

@@ -4,6 +4,7 @@ use toubkal_core::base::{Outbox, Time};
 use toubkal_core::engine::{Action, Notice};
 use toubkal_core::tracker;
 
+use super::magnets::Give;
 use super::{Brain, Ending};
 use crate::net::hand::Read;
 use crate::session::SessionEvent;
@@ -26,33 +27,37 @@ impl Brain {
 
     /// Hands the store what is to be read for peers.
     pub(super) fn submit_reads(&mut self) {
-        for read in self.hand.reads() {
+        for read in self.hands.reads() {
             let Read { link, torrent, block } = read;
             self.store.submit(Task::Read { link, torrent, block });
         }
     }
 
     fn act(&mut self, now: Time, action: Action) {
-        let hand = &mut self.hand;
+        let hands = &mut self.hands;
         match action {
-            Action::Admit { torrent, terms } => hand.admit(torrent, terms),
+            Action::Admit { torrent, terms } => {
+                hands.admit(torrent, terms);
+                self.admitted(now, torrent);
+            }
             Action::Retire { torrent } => {
-                hand.retire(torrent);
+                hands.retire(torrent);
                 self.leave_lan(now, torrent);
                 self.tell_announcer(now, torrent, tracker::Event::Stop);
             }
-            Action::Dial { dial, torrent, remote } => hand.dial(now, dial, torrent, remote),
-            Action::Send { link, message } => hand.send(link, &message),
-            Action::Serve { link, torrent, block } => hand.serve(link, torrent, block),
-            // No torrent says how long its metadata is.
-            Action::GiveMetadata { .. } => {}
-            Action::Unserve { link, block } => hand.unserve(link, block),
-            Action::Close { link, reason } => hand.close(link, reason),
+            Action::Dial { dial, torrent, remote } => hands.dial(now, dial, torrent, remote),
+            Action::Send { link, message } => hands.send(link, message),
+            Action::Serve { link, torrent, block } => hands.serve(link, torrent, block),
+            Action::GiveMetadata { link, torrent, number, block } => {
+                self.give_metadata(Give { link, torrent, number, block });
+            }
+            Action::Unserve { link, block } => hands.unserve(link, block),
+            Action::Close { link, reason } => hands.close(link, reason),
             Action::Store { job, torrent, block, payload, digest } => {
-                let buffer = hand.redeem(payload);
+                let buffer = hands.redeem(payload);
                 self.store.submit(Task::Write { job, torrent, block, buffer, digest });
             }
-            Action::Discard { payload } => drop(hand.redeem(payload)),
+            Action::Discard { payload } => drop(hands.redeem(payload)),
             Action::Open { job, torrent, wanted } => {
                 self.store.submit(Task::Open { job, torrent, wanted });
             }
@@ -76,7 +81,11 @@ impl Brain {
                 self.store.submit(Task::Release { torrent });
                 self.forget_if_gone(torrent);
             }
-            Action::Load { torrent } => self.load(now, torrent),
+            Action::Load { torrent } => self.wake(now, torrent),
+            // Its bytes are many, and what they say is told when it is known.
+            Action::Notify(Notice::Metadata { torrent, bytes }) => {
+                self.metadata_found(now, torrent, bytes);
+            }
             Action::Notify(notice) => self.notify(now, notice),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
@@ -9,11 +10,15 @@ use toubkal_core::base::{Bitset, Time};
 use toubkal_core::engine::{AddTorrent, Command, Event, PeerSource, Priority, TorrentId};
 
 use super::Brain;
+use super::magnets::given_size;
 use super::resting::policy;
 use crate::net::{Known, Order, Question};
-use crate::session::{Add, AddError, Metainfo, RESERVED};
+use crate::session::{Add, AddError, Metainfo, RESERVED, SessionEvent};
 use crate::state::{Change, Key, Row, State};
-use crate::store::TorrentFiles;
+use crate::store::{Ledger, Left, TorrentFiles};
+
+/// A name in the database, how files were left, and who remembers how they are.
+type Remembered = (Option<Arc<Key>>, Option<Left>, Option<Arc<dyn Ledger>>);
 
 /// What the session knows of its torrents beside the engine.
 #[derive(Debug, Default)]
@@ -53,6 +58,8 @@ struct Pending {
     files: Arc<TorrentFiles>,
     tiers: Vec<Vec<String>>,
     peers: Vec<SocketAddr>,
+    /// The torrent file, where the info dictionary lies in it, and whether it was found by a link.
+    file: (Option<Arc<[u8]>>, Range<usize>, bool),
     known: Option<Box<Known>>,
     reply: Sender<Result<TorrentId, AddError>>,
 }
@@ -68,16 +75,37 @@ impl Torrents {
         let held = self.held.get(&torrent)?;
         (!held.private).then_some(held.info_hash)
     }
+
+    /// The name of a torrent in the database.
+    pub(super) fn key(&self, torrent: TorrentId) -> Option<Arc<Key>> {
+        self.held.get(&torrent)?.key.clone()
+    }
+
+    /// A ticket for a torrent that is given to the engine; `None` when it is there already.
+    pub(super) fn reserve(&mut self, info_hash: [u8; 20]) -> Option<u64> {
+        self.hashes.insert(info_hash).then(|| {
+            self.ticket += 1;
+            self.ticket
+        })
+    }
+
+    /// Takes a torrent in.
+    pub(super) fn hold(&mut self, torrent: TorrentId, held: Held) {
+        self.held.insert(torrent, held);
+    }
 }
 
 impl Brain {
     pub(super) fn order(&mut self, now: Time, order: Order) {
         match order {
-            Order::Add { metainfo, add, known, reply } => {
-                if let Err(error) = self.add(now, &metainfo, *add, known, reply.clone()) {
+            Order::Add { metainfo, add, known, found, reply } => {
+                if let Err(error) = self.add(now, &metainfo, *add, known, found, reply.clone()) {
                     let _ = reply.send(Err(error));
                 }
             }
+            Order::Seek { link, known, reply } => self.seek(now, *link, known, reply),
+            Order::Resolve(torrent, found) => self.resolve(now, torrent, found),
+            Order::Loaded(torrent, bytes) => self.loaded(torrent, bytes),
             Order::Rest(rests, reply) => drop(reply.send(self.rest(now, &rests))),
             Order::All(reply) => {
                 let all = self.torrents.held.keys();
@@ -86,15 +114,9 @@ impl Brain {
                 all.sort_unstable_by_key(|(id, _)| *id);
                 drop(reply.send(all));
             }
-            Order::Command(Command::Remove(torrent)) => {
-                if let Some((state, key)) = self.remembered(torrent) {
-                    state.forget(key);
-                }
-                self.command(now, Command::Remove(torrent));
-                // A stopped one goes at once, and has no files to be released.
-                self.forget_if_gone(torrent);
-            }
+            Order::Command(Command::Remove(torrent)) => self.remove(now, torrent),
             Order::Command(command) => {
+                self.magnets.note(&command);
                 self.note(&command);
                 self.command(now, command);
             }
@@ -104,12 +126,23 @@ impl Brain {
         }
     }
 
+    /// Takes a torrent out of the session and out of the database.
+    pub(super) fn remove(&mut self, now: Time, torrent: TorrentId) {
+        if let Some((state, key)) = self.remembered(torrent) {
+            state.forget(key);
+        }
+        self.command(now, Command::Remove(torrent));
+        // A stopped one goes at once, and has no files to be released.
+        self.forget_if_gone(torrent);
+    }
+
     fn add(
         &mut self,
         now: Time,
         metainfo: &Metainfo,
         add: Add,
         mut known: Option<Box<Known>>,
+        found: bool,
         reply: Sender<Result<TorrentId, AddError>>,
     ) -> Result<(), AddError> {
         let info_hash = metainfo.info_hash_v1.ok_or(AddError::V2Only)?;
@@ -119,60 +152,74 @@ impl Brain {
         if metainfo.name.eq_ignore_ascii_case(RESERVED) {
             return Err(AddError::Reserved);
         }
-        let files = TorrentFiles::of(metainfo, add.dir).ok_or(AddError::V2Only)?;
-        let layout = Arc::clone(files.layout());
-        let count = layout.files().len();
-        let priorities = add.priorities.unwrap_or_else(|| vec![Priority::Normal; count]);
-        if priorities.len() != count {
-            return Err(AddError::Priorities { given: priorities.len(), files: count });
-        }
-        let ticket = self.torrents.next_ticket();
+        let (files, mut torrent) = wish(metainfo, &add)?;
+        torrent.memory = known.as_mut().and_then(|known| known.memory.take());
+        torrent.rests = known.as_ref().is_some_and(|known| known.row.metainfo.is_some());
         let tiers = add.trackers.unwrap_or_else(|| metainfo.trackers.clone());
-        let (files, peers) = (Arc::new(files), add.peers);
-        let memory = known.as_mut().and_then(|known| known.memory.take());
-        let rests = known.as_ref().is_some_and(|known| known.row.metainfo.is_some());
-        let private = metainfo.private;
-        let pending = Pending { info_hash, private, files, tiers, peers, known, reply };
+        let Some(ticket) = self.torrents.reserve(info_hash) else { return Ok(()) };
+        torrent.ticket = ticket;
+        let (private, span) = (metainfo.private, metainfo.info_span.clone());
+        let (file, peers) = (add.torrent, add.peers);
+        let file = (file, span, found);
+        let pending = Pending { info_hash, private, files, tiers, peers, file, known, reply };
         self.torrents.pending.insert(ticket, pending);
-        self.torrents.hashes.insert(info_hash);
-        let torrent = AddTorrent {
-            ticket,
-            info_hash,
-            layout,
-            private,
-            metadata_size: None,
-            priorities,
-            policy: policy(add.sequential),
-            adopt: add.adopt,
-            rates: add.rates,
-            paused: add.paused,
-            rests,
-            memory,
-        };
         self.command(now, Command::Add(torrent));
         Ok(())
     }
 
     /// The engine has named a torrent.
     pub(super) fn added(&mut self, now: Time, ticket: u64, torrent: TorrentId) {
+        if self.sought(now, ticket, torrent) {
+            return;
+        }
         let Some(pending) = self.torrents.pending.remove(&ticket) else {
             self.torrents.rested = Some(torrent);
             return;
         };
-        let Pending { info_hash, private, files, tiers, peers, known, reply } = pending;
-        let (mut key, mut left, mut ledger) = (None, None, None);
-        if let (Some(state), Some(known)) = (&self.state, known) {
-            // Before its first record.
-            state.keep(&known.key, known.row, known.counted, known.whole, known.stored);
-            ledger = Some(state.ledger(&known.key));
-            (key, left) = (Some(known.key), known.left);
-        }
+        let Pending { info_hash, private, files, tiers, peers, file, known, reply } = pending;
+        let (file, span, found) = file;
+        let stored = known.as_ref().is_some_and(|known| known.stored);
+        self.magnets.keep(torrent, file, span, stored);
+        let (key, left, ledger) = self.remember(known);
         let count = Some(files.layout().files().len());
-        self.torrents.held.insert(torrent, Held { info_hash, private, files: count, key });
+        self.torrents.hold(torrent, Held { info_hash, private, files: count, key });
         self.store.add(torrent, files, left, ledger);
         self.trackers.add(torrent, info_hash, &tiers);
         let _ = reply.send(Ok(torrent));
+        if found {
+            self.news.push(SessionEvent::Resolved { torrent });
+        }
         self.peers(now, torrent, peers);
+    }
+
+    /// The metadata of a torrent that was sought is known.
+    pub(super) fn resolved(
+        &mut self,
+        now: Time,
+        torrent: TorrentId,
+        metainfo: &Metainfo,
+        add: Add,
+        mut known: Option<Box<Known>>,
+    ) -> Result<(), AddError> {
+        let (files, mut wish) = wish(metainfo, &add)?;
+        wish.memory = known.as_mut().and_then(|known| known.memory.take());
+        wish.rests = known.as_ref().is_some_and(|known| known.row.metainfo.is_some());
+        let (key, left, ledger) = self.remember(known);
+        let (info_hash, private, files_count) =
+            (wish.info_hash, wish.private, Some(files.layout().files().len()));
+        self.torrents.hold(torrent, Held { info_hash, private, files: files_count, key });
+        self.store.add(torrent, files, left, ledger);
+        self.magnets.keep(torrent, add.torrent, metainfo.info_span.clone(), false);
+        self.command(now, Command::Resolve(torrent, wish));
+        Ok(())
+    }
+
+    /// Has the database know a torrent before its first record.
+    fn remember(&self, known: Option<Box<Known>>) -> Remembered {
+        let (Some(state), Some(known)) = (&self.state, known) else { return (None, None, None) };
+        state.keep(&known.key, known.row, known.counted, known.whole, known.stored);
+        let ledger = state.ledger(&known.key);
+        (Some(known.key), known.left, Some(ledger))
     }
 
     /// Forgets a torrent that the engine has forgotten.
@@ -183,6 +230,7 @@ impl Brain {
             }
             self.store.remove(torrent);
             self.trackers.forget(torrent);
+            self.magnets.forget(torrent);
         }
     }
 
@@ -224,7 +272,7 @@ impl Brain {
         Some((self.state.as_deref()?, key))
     }
 
-    fn peers(&mut self, now: Time, torrent: TorrentId, peers: Vec<SocketAddr>) {
+    pub(super) fn peers(&mut self, now: Time, torrent: TorrentId, peers: Vec<SocketAddr>) {
         if !peers.is_empty() {
             self.handle(now, Event::Peers(torrent, PeerSource::User, peers));
         }
@@ -238,6 +286,7 @@ impl Brain {
                 drop(reply.send(self.trackers.status(torrent, now)));
             }
             Question::Peers(reply) => drop(reply.send(self.engine.peers(torrent))),
+            Question::Sources(reply) => drop(reply.send(self.engine.sources(torrent))),
             Question::Have(reply) => {
                 let dormant = || {
                     let status = self.engine.status(torrent)?;
@@ -247,4 +296,35 @@ impl Brain {
             }
         }
     }
+}
+
+/// What a torrent is to the store and to the engine; its ticket and its memory are still missing.
+pub(super) fn wish(
+    metainfo: &Metainfo,
+    add: &Add,
+) -> Result<(Arc<TorrentFiles>, AddTorrent), AddError> {
+    let info_hash = metainfo.info_hash_v1.ok_or(AddError::V2Only)?;
+    let files = TorrentFiles::of(metainfo, add.dir.clone()).ok_or(AddError::V2Only)?;
+    let layout = Arc::clone(files.layout());
+    let count = layout.files().len();
+    let usual = || vec![Priority::Normal; count];
+    let priorities = add.priorities.clone().unwrap_or_else(usual);
+    if priorities.len() != count {
+        return Err(AddError::Priorities { given: priorities.len(), files: count });
+    }
+    let torrent = AddTorrent {
+        ticket: 0,
+        info_hash,
+        layout,
+        private: metainfo.private,
+        metadata_size: given_size(add.torrent.as_ref(), metainfo),
+        priorities,
+        policy: policy(add.sequential),
+        adopt: add.adopt,
+        rates: add.rates,
+        paused: add.paused,
+        rests: false,
+        memory: None,
+    };
+    Ok((Arc::new(files), torrent))
 }

@@ -10,7 +10,7 @@ use toubkal_core::tracker::{self, Action, Announcer, Config, News, Problem, Prog
 
 use super::Brain;
 use super::datagrams::{Asker, Wish, failed};
-use super::resting::Found;
+use super::resting::Looked;
 use crate::net::wake::Inlet;
 use crate::session::{SessionEvent, TrackerState, TrackerStatus};
 use crate::tracker::{Ask, HttpOptions, TrackerClient, TrackerReply};
@@ -21,6 +21,8 @@ const WATCH: Duration = Duration::from_secs(5);
 const WANT: (u32, u32) = (80, 30);
 /// With fewer peers than this, and none of them giving, more are urgent.
 const FEW: u32 = 5;
+/// Bytes that are left of a torrent of which nobody knows how many there are.
+const LEFT_UNKNOWN: u64 = 16 * 1024;
 
 /// Dormant torrents are announced so far apart, should many be due at once: after a start, a
 /// hundred thousand within about half an hour.
@@ -310,7 +312,7 @@ impl Brain {
         let found = self.tell_found.clone();
         if let Some((state, key)) = self.remembered(torrent) {
             let then = move |tiers: Result<_, _>| {
-                found.send(Found::Trackers(torrent, tiers.unwrap_or_default()));
+                found.send(Looked::Trackers(torrent, tiers.unwrap_or_default()));
             };
             state.trackers(key, Box::new(then));
         }
@@ -371,7 +373,9 @@ impl Brain {
         let mut out = std::mem::take(&mut self.trackers.outbox);
         if let Some(one) = self.trackers.announcers.get_mut(&torrent) {
             if let Some(status) = self.engine.status(torrent) {
-                let Status { uploaded, downloaded, left, .. } = status;
+                let Status { uploaded, downloaded, left, state, .. } = status;
+                // Who has nothing left is told of nobody who has everything.
+                let left = if let State::Seeking(_) = state { LEFT_UNKNOWN } else { left };
                 let progress = Progress { uploaded, downloaded, left };
                 one.announcer.handle(now, tracker::Event::Progress(progress), &mut out);
             }
@@ -435,7 +439,7 @@ const UNKNOWN: &str = "only http, https and udp trackers can be asked";
 
 /// How many more peers a torrent could use.
 fn want(status: &Status) -> tracker::Event {
-    let downloading = status.state == State::Downloading;
+    let downloading = matches!(status.state, State::Downloading | State::Seeking(_));
     let urgent = downloading && status.peers < FEW && status.unchoked_by == 0;
     let peers = if downloading { WANT.0 } else { WANT.1 };
     tracker::Event::Want { peers, urgent }

@@ -46,23 +46,16 @@ pub(crate) enum Pause {
 pub(crate) struct Means {
     pub(crate) scratch: Box<[u8]>,
     pub(crate) pool: Pool,
-    /// Bytes of the pool.
-    pub(crate) pool_bytes: usize,
 }
 
 impl Means {
-    pub(crate) fn new(scratch_bytes: usize, pool_bytes: usize) -> Self {
-        let scratch = vec![0; scratch_bytes].into();
-        Self { scratch, pool: Pool::new(pool_bytes), pool_bytes }
+    pub(crate) fn new(scratch_bytes: usize, pool: Pool) -> Self {
+        Self { scratch: vec![0; scratch_bytes].into(), pool }
     }
 
     /// Whether a block would find a buffer.
     pub(crate) fn has_buffer(&self) -> bool {
-        self.free() >= BLOCK_BYTES as usize
-    }
-
-    fn free(&self) -> usize {
-        self.pool_bytes.saturating_sub(self.pool.out())
+        self.pool.free() >= BLOCK_BYTES as usize
     }
 }
 
@@ -108,7 +101,7 @@ impl Input {
         sink: &mut impl FnMut(Got) -> Result<(), CloseReason>,
     ) -> Result<Pause, CloseReason> {
         // What finds no buffer would have to be kept with the link.
-        let most = means.free().max(BLOCK_BYTES as usize);
+        let most = means.pool.free().max(BLOCK_BYTES as usize);
         let Means { scratch, pool, .. } = means;
         if self.starved {
             let rest = std::mem::take(&mut self.rest);

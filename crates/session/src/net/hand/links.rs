@@ -17,7 +17,7 @@ use super::conn::{Conn, Stage};
 use super::input::{Got, Pause};
 use super::output::{Outcomes, Output};
 use super::payloads::Payloads;
-use super::{ACCEPT_PAUSE, ACCEPTS, Hand, KEPT_BYTES, STRANGER_TIME, STRANGERS_MAX};
+use super::{ACCEPT_PAUSE, ACCEPTS, DEFER, Hand, KEPT_BYTES, STRANGER_TIME, STRANGERS_MAX};
 
 impl Hand {
     /// Accepts whoever waits, a few a round, as long as there is room for strangers.
@@ -25,15 +25,19 @@ impl Hand {
         self.crowded = None;
         for at in 0..self.listeners.len() {
             for _ in 0..ACCEPTS {
-                let listener = &self.listeners[at];
+                let listener = &mut self.listeners[at];
                 if listener.again.is_some_and(|again| again > now) || !listener.ready {
+                    break;
+                }
+                if !listener.deferred && self.load.is_high() {
+                    (listener.deferred, listener.again) = (true, Some(now.after(DEFER)));
                     break;
                 }
                 if !self.has_room_for_stranger(now) {
                     return;
                 }
                 let listener = &mut self.listeners[at];
-                listener.again = None;
+                (listener.deferred, listener.again) = (false, None);
                 match listener.socket.accept() {
                     Ok((stream, remote)) => self.welcome(now, stream, remote),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -53,13 +57,14 @@ impl Hand {
     fn welcome(&mut self, now: Time, stream: TcpStream, remote: SocketAddr) {
         let _ = stream.set_nodelay(true);
         let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
-        if self.strangers.len() >= STRANGERS_MAX
+        if self.strangers.len() >= self.part(STRANGERS_MAX)
             && let Some((oldest, _)) = self.strangers.pop_front()
         {
             self.close(oldest, CloseReason::Full);
         }
         let Some(link) = self.insert(Conn::new(stream, remote, Stage::Stranger)) else { return };
         self.strangers.push_back((link, now));
+        self.load.came();
         self.facts.push(Event::Link(link, LinkEvent::Opened { dial: None, remote }));
         // The first bytes may be there already.
         self.queue_read(link);
@@ -69,12 +74,13 @@ impl Hand {
     /// soon gets in; but each has a moment to speak, so that of a crowd of honest peers that come
     /// at once nobody is lost. Who comes meanwhile waits with the system.
     fn has_room_for_stranger(&mut self, now: Time) -> bool {
-        if self.strangers.len() < STRANGERS_MAX {
+        let most = self.part(STRANGERS_MAX);
+        if self.strangers.len() < most {
             return true;
         }
         let links = &self.links;
         self.strangers.retain(|&(link, _)| links.get(link).is_some_and(Conn::is_unmet));
-        if self.strangers.len() < STRANGERS_MAX {
+        if self.strangers.len() < most {
             return true;
         }
         let until = self.strangers.front().map(|(_, since)| since.after(STRANGER_TIME));
@@ -120,6 +126,7 @@ impl Hand {
 
     /// One read of a link.
     pub(super) fn read(&mut self, link: LinkId) {
+        let kept_max = self.part(KEPT_BYTES);
         let Some(conn) = self.links.get_mut(link) else { return };
         conn.queued.read = false;
         let before = conn.input.kept();
@@ -138,7 +145,7 @@ impl Hand {
         match pause {
             Err(reason) => return self.close(link, reason),
             // It may be innocent, but something has to give.
-            Ok(_) if self.kept > KEPT_BYTES && kept > KEPT_BYTES / 256 => {
+            Ok(_) if self.kept > kept_max && kept > kept_max / 256 => {
                 return self.close(link, CloseReason::Full);
             }
             Ok(Pause::Dry) => {}

@@ -1,4 +1,4 @@
-//! The hand: every connection of the network thread.
+//! The hand: the connections of one thread.
 //!
 //! It carries out what the engine wants of links, and turns what sockets do into facts for the
 //! engine. It decides nothing but how many bytes of whom are moved next: each link that has
@@ -20,24 +20,26 @@ use std::time::Duration;
 
 use mio::event::Event as Readiness;
 use mio::net::TcpListener;
-use mio::{Events, Interest, Poll, Registry, Token};
+use mio::{Events, Interest, Poll, Token};
 use toubkal_core::base::{Slab, Time};
 use toubkal_core::engine::{Event, LinkId, LinkKind, Terms, TorrentId};
 use toubkal_wire::layout::Block;
 
+use super::hands::Load;
+use crate::store::Pool;
 use conn::{Conn, Stage};
 use input::Means;
 pub(crate) use listen::listen;
 use output::Outcomes;
-use payloads::Payloads;
+pub(crate) use payloads::Payloads;
 
 /// What one read takes at most; all links share one buffer of this size.
 const SCRATCH_BYTES: usize = 256 * 1024;
-/// Blocks that were received and are not written yet.
-const POOL_BYTES: usize = 24 * 1024 * 1024;
-/// Blocks that are read ahead for all links together.
+/// Blocks that were received and are not written yet, of all hands together.
+pub(crate) const POOL_BYTES: usize = 24 * 1024 * 1024;
+/// Blocks that are read ahead for all links of all hands together.
 const AHEAD_BYTES: usize = 8 * 1024 * 1024;
-/// Bytes of unfinished messages of all links together.
+/// Bytes of unfinished messages of all links of all hands together.
 const KEPT_BYTES: usize = 16 * 1024 * 1024;
 /// Control messages that a peer does not take in.
 const CONTROL_BYTES: usize = 2 * 1024 * 1024;
@@ -52,6 +54,10 @@ const ACCEPTS: usize = 16;
 const FACTS_MAX: usize = 4096;
 /// How long we try to connect.
 const DIAL_TIME: Duration = Duration::from_secs(10);
+/// Who knocks at a hand that has more to do than another is let in there, or here after this.
+const DEFER: Duration = Duration::from_millis(2);
+/// A pool that other threads give back to is looked at again after this.
+const STARVED_TIME: Duration = Duration::from_millis(1);
 /// How long we do not accept when there is no socket left.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// Readiness that is fetched at once.
@@ -62,10 +68,12 @@ pub(crate) const WAKE: Token = Token(usize::MAX);
 /// The first token of sockets that are not the hand's, which go up from it.
 pub(crate) const DATAGRAMS: Token = Token(usize::MAX / 2);
 
-/// All connections.
+/// All connections of a thread.
 #[derive(Debug)]
 pub(crate) struct Hand {
     poll: Poll,
+    /// How much there is to do here, and elsewhere.
+    load: Load,
     readiness: Events,
     /// Sockets of others that can do something.
     others: Vec<Token>,
@@ -81,6 +89,8 @@ pub(crate) struct Hand {
     dials: VecDeque<LinkId>,
     /// Who has not said all of its handshake, and since when it is there; the oldest first.
     strangers: VecDeque<(LinkId, Time)>,
+    /// When to look whether the pool has a buffer again.
+    starved_at: Option<Time>,
     /// There is no room for one more of them before.
     crowded: Option<Time>,
     /// Bytes of blocks that are read ahead, or being read.
@@ -109,8 +119,10 @@ struct Listener {
     socket: TcpListener,
     /// Somebody may wait to be accepted.
     ready: bool,
-    /// When to try again, after there was no socket left.
+    /// When to try again, after there was no socket left or others had less to do.
     again: Option<Time>,
+    /// Others were let go first.
+    deferred: bool,
 }
 
 impl Listener {
@@ -128,10 +140,17 @@ pub(crate) struct Read {
 }
 
 impl Hand {
-    /// Takes over a poller and the sockets to listen on.
-    pub(crate) fn new(poll: Poll, listeners: Vec<TcpListener>) -> io::Result<Self> {
+    /// Takes over a poller and the sockets to listen on. Blocks come from a pool that all hands
+    /// share; of other limits this one has its part.
+    pub(crate) fn new(
+        poll: Poll,
+        listeners: Vec<TcpListener>,
+        pool: Pool,
+        load: Load,
+    ) -> io::Result<Self> {
         let mut hand = Self {
             poll,
+            load,
             readiness: Events::with_capacity(READINESS),
             others: Vec::new(),
             links: Slab::new(),
@@ -139,12 +158,13 @@ impl Hand {
             listeners: Vec::new(),
             terms: HashMap::new(),
             by_hash: HashMap::new(),
-            means: Means::new(SCRATCH_BYTES, POOL_BYTES),
+            means: Means::new(SCRATCH_BYTES, pool),
             payloads: Payloads::default(),
             queues: Queues::default(),
             dials: VecDeque::new(),
             strangers: VecDeque::new(),
             crowded: None,
+            starved_at: None,
             ahead: 0,
             kept: 0,
             facts: Vec::new(),
@@ -154,14 +174,9 @@ impl Hand {
         for mut socket in listeners {
             let token = Token(WAKE.0 - 1 - hand.listeners.len());
             hand.poll.registry().register(&mut socket, token, Interest::READABLE)?;
-            hand.listeners.push(Listener { socket, ready: true, again: None });
+            hand.listeners.push(Listener { socket, ready: true, again: None, deferred: false });
         }
         Ok(hand)
-    }
-
-    /// Where others have their sockets watched, with tokens from [`DATAGRAMS`] on.
-    pub(crate) fn registry(&self) -> &Registry {
-        self.poll.registry()
     }
 
     /// The sockets of others that can do something, since it was asked last.
@@ -201,6 +216,7 @@ impl Hand {
             let Some(link) = self.queues.read.pop_front() else { break };
             self.read(link);
         }
+        self.starved_at = (!self.queues.starved.is_empty()).then(|| now.after(STARVED_TIME));
         // Behind the reads: whoever has said its handshake makes room for the next.
         self.accept(now);
     }
@@ -229,7 +245,9 @@ impl Hand {
             _ => None,
         });
         let accept = self.listeners.iter().filter_map(|listener| listener.again);
-        dial.into_iter().chain(accept).chain(self.crowded).min()
+        // Alone, whoever gives a buffer back wakes us.
+        let starved = self.starved_at.filter(|_| self.load.hands() > 1);
+        dial.into_iter().chain(accept).chain(self.crowded).chain(starved).min()
     }
 
     /// What happened since it was asked last.
@@ -240,6 +258,21 @@ impl Hand {
     /// What the store is to read, since it was asked last.
     pub(crate) fn reads(&mut self) -> std::vec::Drain<'_, Read> {
         self.reads.drain(..)
+    }
+
+    /// So many bytes of blocks came or went.
+    pub(crate) fn moved(&mut self, bytes: u32) {
+        self.load.moved(bytes);
+    }
+
+    /// Tells the other hands how much there is to do here.
+    pub(crate) fn tell_load(&mut self, now: Time) {
+        self.load.tell(now, self.links.len());
+    }
+
+    /// This hand's part of what all of them may have.
+    fn part(&self, whole: usize) -> usize {
+        whole / self.load.hands()
     }
 
     fn note(&mut self, event: &Readiness) {

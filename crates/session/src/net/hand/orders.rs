@@ -145,11 +145,9 @@ impl Hand {
 
     /// Asks the store for what there is room for; says whether that was something.
     fn read_some(&mut self, link: LinkId) -> bool {
-        let before = self.ahead;
+        let (before, most) = (self.ahead, self.part(AHEAD_BYTES));
         let Some(conn) = self.links.get_mut(link) else { return false };
-        while let Some((torrent, block)) =
-            conn.output.next_read(AHEAD_BYTES.saturating_sub(self.ahead))
-        {
+        while let Some((torrent, block)) = conn.output.next_read(most.saturating_sub(self.ahead)) {
             self.ahead += block.length as usize;
             self.reads.push(Read { link, torrent, block });
         }

@@ -33,7 +33,9 @@ impl Rig {
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let listener = listen(loopback).unwrap();
         let addr = listener.local_addr().unwrap();
-        let mut hand = Hand::new(Poll::new().unwrap(), vec![listener]).unwrap();
+        let pool = Pool::new(POOL_BYTES);
+        let mut hand =
+            Hand::new(Poll::new().unwrap(), vec![listener], pool, Load::alone()).unwrap();
         hand.admit(torrent(), Arc::new(Terms { info_hash: HASH, peer_id: OUR_ID }));
         Self { hand, addr, now: Clock::start().now(), seen: Vec::new() }
     }
@@ -241,7 +243,7 @@ fn messages_and_blocks_come_through_in_order() {
 #[test]
 fn a_peer_that_pushes_waits_when_the_pool_is_empty() {
     let mut rig = Rig::new();
-    rig.hand.means = Means::new(SCRATCH_BYTES, 2 * 16_384);
+    rig.hand.means = Means::new(SCRATCH_BYTES, Pool::new(2 * 16_384));
     let (mut peer, _) = rig.met();
     let pushing = std::thread::spawn(move || {
         for piece in 0..40 {

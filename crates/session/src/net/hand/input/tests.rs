@@ -83,7 +83,7 @@ fn where_segments_end_does_not_matter() {
     let stream = stream();
     let mut expected = None;
     for size in [usize::MAX, 1, 13, 1448, 16_397, 70_000] {
-        let mut means = Means::new(64 * 1024, 1 << 20);
+        let mut means = Means::new(64 * 1024, Pool::new(1 << 20));
         let mut input = Input::new();
         let all = read_all(&mut input, &mut chunked(&stream, size.min(stream.len())), &mut means);
         assert_eq!(all.len(), 8, "{all:?}");
@@ -95,7 +95,7 @@ fn where_segments_end_does_not_matter() {
 
 #[test]
 fn an_idle_link_holds_no_buffer() {
-    let mut means = Means::new(64 * 1024, 1 << 20);
+    let mut means = Means::new(64 * 1024, Pool::new(1 << 20));
     let mut input = Input::new();
     read_all(&mut input, &mut chunked(&stream(), 1448), &mut means);
     assert!(input.rest.capacity() <= COLLECT_BYTES);
@@ -109,7 +109,7 @@ fn a_link_without_a_buffer_pauses_and_loses_nothing() {
         message::encode(&Message::Have(piece), &mut bytes);
     }
     let mut source = chunked(&bytes, bytes.len());
-    let mut means = Means::new(256 * 1024, 3 * 16_384);
+    let mut means = Means::new(256 * 1024, Pool::new(3 * 16_384));
     let (mut input, mut held, mut haves) = (Input::new(), Vec::new(), 0);
     for _ in 0..100 {
         let pause = input.read(&mut source, &mut means, &mut |got| {
@@ -137,7 +137,7 @@ fn a_link_without_a_buffer_pauses_and_loses_nothing() {
 fn error_of(bytes: &[u8]) -> CloseReason {
     let mut stream = handshake();
     stream.extend_from_slice(bytes);
-    let mut means = Means::new(64 * 1024, 1 << 20);
+    let mut means = Means::new(64 * 1024, Pool::new(1 << 20));
     let mut source = chunked(&stream, stream.len());
     let error = Input::new().read(&mut source, &mut means, &mut |_| Ok(())).unwrap_err();
     assert_eq!(means.pool.out(), 0);
@@ -167,7 +167,7 @@ fn the_end_of_the_stream_and_other_protocols_are_told_apart() {
             Ok(0)
         }
     }
-    let mut means = Means::new(64 * 1024, 1 << 20);
+    let mut means = Means::new(64 * 1024, Pool::new(1 << 20));
     let ended = Input::new().read(&mut End, &mut means, &mut |_| Ok(()));
     assert_eq!(ended.unwrap_err(), CloseReason::ByPeer);
     let mut http = chunked(b"GET / HTTP/1.1\r\n", 16);
