@@ -131,6 +131,7 @@ fn add(driver: &mut Driver, layout: &Arc<Layout>) {
         adopt: false,
         rates: Rates::default(),
         paused: false,
+        rests: false,
         memory: None,
     };
     driver.tell(Command::Add(add).into());

@@ -88,6 +88,7 @@ impl Swarm {
             adopt: false,
             rates: Rates::default(),
             paused: false,
+            rests: false,
             memory,
         })));
         let (job, _) = self.jobs.pop_front().expect("the folder is to be looked at");

@@ -4,9 +4,11 @@
 //! channel and answered between two rounds of that thread, so an answer is never older than the
 //! question; when the thread is gone, the last answer stands.
 
+mod handles;
 mod magnet;
 mod restore;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -21,7 +23,8 @@ pub use toubkal_wire::magnet::Magnet;
 pub use toubkal_wire::metainfo::Metainfo;
 
 use crate::dht::{Dht, ROUTERS, SearchStatus};
-use crate::net::{Control, Known, Order, Orders, Question};
+use crate::net::{Control, Known, Order, Question};
+use handles::{Handle, Kept, UNKNOWN};
 pub use magnet::Choose;
 pub(crate) use magnet::{Content, Place, read};
 pub(crate) use restore::know;
@@ -231,6 +234,9 @@ pub enum RestoreError {
     State(StoreErrorKind),
 }
 
+/// Torrents at rest that are taken in with one order.
+const RESTED_AT_ONCE: usize = 4096;
+
 /// The folder, in a download folder, of what is remembered of the downloads.
 pub(crate) const RESERVED: &str = ".toubkal";
 
@@ -321,6 +327,7 @@ pub enum TrackerState {
 #[derive(Clone, Debug)]
 pub struct Session {
     control: Arc<Control>,
+    torrents: Arc<Mutex<BTreeMap<TorrentId, Torrent>>>,
 }
 
 impl Session {
@@ -330,7 +337,8 @@ impl Session {
     /// When an address to listen on is not to be had, or threads are not.
     #[expect(clippy::needless_pass_by_value, reason = "options are made for one session")]
     pub fn start(options: Options) -> Result<Self, StartError> {
-        Ok(Self { control: Arc::new(Control::start(&options)?) })
+        let control = Arc::new(Control::start(&options)?);
+        Ok(Self { control, torrents: Arc::default() })
     }
 
     /// Where peers reach us, with the real ports.
@@ -369,7 +377,7 @@ impl Session {
         self.control.order(order);
         let id = answer.recv().unwrap_or(Err(AddError::Ended))?;
         let place = Place::from(OnceLock::from(Content { metainfo, file: None }));
-        Ok(Torrent { torrent: Arc::new(Handle::new(id, place, self.control.orders())) })
+        Ok(self.handle(id, Kept::Here(place)))
     }
 
     /// Brings back all torrents of the database that were not removed, with their folders,
@@ -438,17 +446,28 @@ impl Torrent {
         self.torrent.id
     }
 
-    /// What it holds; `None` while only a link is known.
+    /// What it holds; `None` while only a link is known. Of a torrent that was brought back at rest
+    /// it is read from the database, each time: `None` when it is not there any more, or cannot be
+    /// read.
     #[must_use]
     pub fn metainfo(&self) -> Option<Arc<Metainfo>> {
-        self.torrent.place.get().map(|content| Arc::clone(&content.metainfo))
+        match &self.torrent.kept {
+            Kept::Here(place) => place.get().map(|content| Arc::clone(&content.metainfo)),
+            Kept::There(state, key) => {
+                let bytes = state.row(key).ok()??.metainfo?;
+                Metainfo::parse(&bytes).ok().map(Arc::new)
+            }
+        }
     }
 
     /// The torrent file that was made of its metadata, with the trackers and web seeds of the
     /// link; `None` of a torrent that was not found by a link.
     #[must_use]
     pub fn file(&self) -> Option<Arc<[u8]>> {
-        self.torrent.place.get()?.file.clone()
+        match &self.torrent.kept {
+            Kept::Here(place) => place.get()?.file.clone(),
+            Kept::There(..) => None,
+        }
     }
 
     /// How it stands; as it stood last when it was removed or the session has ended.
@@ -456,11 +475,12 @@ impl Torrent {
     pub fn status(&self) -> Status {
         let status = self.ask(Question::Status).flatten();
         let mut last = self.torrent.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = last.get_or_insert_with(|| Box::new(UNKNOWN));
         match status {
-            Some(status) => *last = status,
+            Some(status) => **last = status,
             None => last.state = State::Stopped(None),
         }
-        *last
+        **last
     }
 
     /// Its trackers, in the order of the tiers.
@@ -539,42 +559,3 @@ impl Torrent {
         answer.recv().ok()
     }
 }
-
-/// What a handle knows of its torrent.
-#[derive(Debug)]
-struct Handle {
-    id: TorrentId,
-    place: Place,
-    orders: Orders,
-    last: Mutex<Status>,
-}
-
-impl Handle {
-    fn new(id: TorrentId, place: Place, orders: Orders) -> Self {
-        Self { id, place, orders, last: Mutex::new(UNKNOWN) }
-    }
-}
-
-/// A torrent of which nothing was told yet.
-const UNKNOWN: Status = Status {
-    state: State::Opening,
-    pieces: 0,
-    have: 0,
-    wanted: 0,
-    left: 0,
-    downloaded: 0,
-    uploaded: 0,
-    wasted: 0,
-    down_rate: 0,
-    up_rate: 0,
-    peers: 0,
-    seeds: 0,
-    unchoked_by: 0,
-    unchoked: 0,
-    dialing: 0,
-    known: 0,
-    rarest: 0,
-    totals: Totals { downloaded: 0, uploaded: 0, wasted: 0 },
-    remembered: 0,
-    checked: 0,
-};

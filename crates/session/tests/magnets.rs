@@ -113,12 +113,13 @@ fn a_link_that_means_nothing_yet_comes_back_and_then_what_it_means() {
     let session = remembering(&state);
     let [torrent] = &session.restore().unwrap()[..] else { panic!("it is one") };
     assert_eq!(torrent.metainfo().unwrap().name, "back");
-    until_completed(&session);
-    assert_eq!(torrent.status().checked, 0, "all is remembered");
+    assert_eq!(torrent.status().state, State::Seeding, "it is dormant");
     // What is given to others comes out of the database now.
     let other = common::session();
     other.fetch(&link("back", &[]), session.listening_on().to_vec()).unwrap();
     assert!(matches!(news(&other), SessionEvent::Resolved { .. }));
+    until_completed(&session);
+    assert_eq!(torrent.status().checked, 0, "all is remembered");
     session.shutdown(patience());
 
     let session = remembering(&state);

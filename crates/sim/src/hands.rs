@@ -177,6 +177,10 @@ impl World {
             Action::Sync { job, .. } => self.job(host, job, Op::Sync),
             Action::Record { job, record, .. } => self.job(host, job, Op::Record(record)),
             Action::Release { .. } => self.submit(host, Whose::Nobody, Op::Release),
+            Action::Load { torrent } => {
+                let add = self.torrent(host);
+                self.tell_later(host, Event::Loaded(torrent, Ok(add.into())));
+            }
             Action::Notify(notice) => self.note(host, notice),
         }
     }
@@ -218,6 +222,7 @@ impl World {
                 machine.lost = true;
                 self.log(host, "lost", || file.to_string());
             }
+            Notice::Dormant { .. } => self.log(host, "dormant", String::new),
             Notice::Verified { .. } | Notice::Ended => {}
         }
         self.hosts[host].notices.push((self.now, notice));

@@ -1,11 +1,12 @@
 //! A host: the real engine and codec, with the hands of a simulated machine.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use toubkal_core::base::{Machine as _, Outbox, Rng, Slab, Time};
+use toubkal_core::base::{Bitset, Machine as _, Outbox, Rng, Slab, Time};
 use toubkal_core::engine::log::Writer;
 use toubkal_core::engine::{
     Action, CloseReason, Config, Engine, Event, JobId, LinkId, LinkKind, Notice, Payload, Policy,
@@ -54,6 +55,9 @@ pub struct Setup {
     pub policy: Policy,
     /// What it wants, one a file; everything when empty.
     pub priorities: Vec<Priority>,
+    /// Its torrent becomes dormant when it is whole and nobody wants anything of it, and is loaded
+    /// again.
+    pub rests: bool,
     /// How it behaves.
     pub manners: Manners,
     /// What its disk is like.
@@ -76,6 +80,7 @@ impl Default for Setup {
             joins: Duration::ZERO,
             policy: Policy::default(),
             priorities: Vec::new(),
+            rests: false,
             manners: Manners::Honest,
             disk: DiskFaults::default(),
         }
@@ -272,6 +277,16 @@ impl Host {
             Some(log) => log.advance(&mut self.engine, now, out),
             None => self.engine.advance(now, out),
         }
+    }
+
+    /// The pieces that its engine holds for verified; a dormant torrent has all.
+    pub(crate) fn have(&self) -> Option<Cow<'_, Bitset>> {
+        let torrent = self.torrent?;
+        if let Some(have) = self.engine.have(torrent) {
+            return Some(Cow::Borrowed(have));
+        }
+        let status = self.engine.status(torrent)?;
+        Some(Cow::Owned(Bitset::full(status.pieces)))
     }
 
     /// Whether nothing more is expected of it.

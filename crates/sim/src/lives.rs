@@ -1,5 +1,6 @@
 //! Hosts that die and come back: from their disk alone, with a new engine.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use toubkal_core::base::{Bitset, Rng, Time};
@@ -107,9 +108,8 @@ impl World {
 
     /// The pieces that a host's engine holds for verified.
     #[must_use]
-    pub fn have(&self, host: usize) -> Option<&Bitset> {
-        let host = &self.hosts[host];
-        host.torrent.and_then(|torrent| host.engine.have(torrent))
+    pub fn have(&self, host: usize) -> Option<Cow<'_, Bitset>> {
+        self.hosts[host].have()
     }
 
     /// What a host's disk remembers.

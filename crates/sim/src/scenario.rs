@@ -307,6 +307,7 @@ fn any_setup(chance: &mut Chance, files: usize, odd: u64) -> Setup {
         joins: Duration::from_secs(if chance.one_in(3) { chance.below(60) } else { 0 }),
         policy: if chance.one_in(5) { Policy::Sequential } else { Policy::default() },
         priorities: if selects { wants(chance) } else { Vec::new() },
+        rests: true,
         manners,
         disk: DiskFaults::default(),
     }

@@ -136,10 +136,10 @@ impl World {
     /// What an engine believes that has just heard what lies on its disk.
     pub(crate) fn check_belief(&self, host: usize) {
         let machine = &self.hosts[host];
-        let have = machine.torrent.and_then(|torrent| machine.engine.have(torrent));
+        let have = machine.have();
         let doubt = machine.disk.recall().is_some_and(|memory| memory.doubt);
         if let Some(have) = have {
-            durability::believed(host, &machine.disk, have, doubt);
+            durability::believed(host, &machine.disk, &have, doubt);
         }
     }
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use toubkal_core::base::{Bitset, Outbox, Time};
+use toubkal_core::base::{Outbox, Time};
 use toubkal_core::engine::log::Writer;
 use toubkal_core::engine::{
     Action, AddTorrent, Command, DialError, Event, Notice, PeerSource, Priority, Rates, Seek,
@@ -168,8 +168,8 @@ impl World {
         let mut copies = vec![0; self.layout.pieces() as usize];
         for &host in hosts {
             let host = &self.hosts[host];
-            let have = host.torrent.and_then(|torrent| host.engine.have(torrent));
-            have.into_iter().flat_map(Bitset::iter).for_each(|piece| copies[piece as usize] += 1);
+            let have = host.have();
+            have.iter().flat_map(|have| have.iter()).for_each(|piece| copies[piece as usize] += 1);
         }
         copies
     }
@@ -316,7 +316,7 @@ impl World {
         self.after(Duration::from_millis(50), Delivery::Hear { host, source, peers });
     }
 
-    /// The torrent, as a host adds it.
+    /// The torrent, as a host adds it, or loads it again.
     pub(crate) fn torrent(&self, host: usize) -> AddTorrent {
         let mut priorities = self.hosts[host].setup.priorities.clone();
         priorities.resize(self.layout.files().len(), Priority::Normal);
@@ -331,6 +331,7 @@ impl World {
             adopt: false,
             rates: Rates::default(),
             paused: false,
+            rests: self.hosts[host].setup.rests,
             memory: self.hosts[host].disk.recall(),
         }
     }

@@ -195,7 +195,7 @@ fn wanted(world: &World, story: Story) -> Bitset {
             layout().pieces_of(index).for_each(|piece| _ = wanted.set(piece));
         }
     }
-    assert_eq!(world.have(HOST).map(Bitset::len), Some(wanted.len()));
+    assert_eq!(world.have(HOST).as_deref().map(Bitset::len), Some(wanted.len()));
     wanted
 }
 
@@ -270,7 +270,7 @@ fn recover(world: &mut World, named: &[u32]) -> Bitset {
         assert!(world.now() < limit, "it does not come back: {:?}", world.report(HOST).status);
         world.run_until(world.now() + Duration::from_millis(1));
     }
-    let have = world.have(HOST).expect("it is there").clone();
+    let have = world.have(HOST).expect("it is there").into_owned();
     let (right, _) = world.truth(HOST);
     assert!(!have.exceeds(&right), "{have:?} of {right:?}");
     let missed: Vec<u32> = right.minus(&have).filter(|&piece| !is_padding(piece)).collect();

@@ -166,6 +166,11 @@ pub enum Action {
         /// Whose.
         torrent: TorrentId,
     },
+    /// Look up what belongs to a dormant torrent. Answered by [`super::Event::Loaded`].
+    Load {
+        /// Whose.
+        torrent: TorrentId,
+    },
     /// Something that the program or the trackers want to know.
     Notify(Notice),
 }
@@ -260,6 +265,12 @@ pub enum Notice {
         torrent: TorrentId,
         /// Whose address.
         remote: SocketAddr,
+    },
+    /// Nobody has wanted anything of a whole torrent for a while: it is dormant, released, and
+    /// recorded at rest. Handshakes for it stay welcome.
+    Dormant {
+        /// Which.
+        torrent: TorrentId,
     },
     /// The metadata of a torrent that was sought: its info dictionary, which has the info-hash. To
     /// be answered by `Command::Resolve`, or by `Command::Remove` when it is of no use.

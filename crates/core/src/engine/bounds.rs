@@ -86,6 +86,18 @@ pub const SERVE_FAST: Duration = Duration::from_millis(100);
 pub const SERVE_SLOW: Duration = Duration::from_millis(500);
 /// A link without a handshake is closed after this.
 pub const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+/// Links that wait for a torrent that is not ready, of all torrents together; each no longer than
+/// [`HANDSHAKE_TIME`],
+pub const LOBBY_LINKS_MAX: usize = 64;
+/// messages that are kept of each,
+pub const LOBBY_MESSAGES_MAX: usize = 64;
+/// and bytes in those of all together.
+pub const LOBBY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Lists of addresses that wait so.
+pub const LOBBY_LISTS_MAX: usize = 256;
+/// A whole torrent of which nobody wants anything is dormant after this, when it can be loaded
+/// again.
+pub const DORMANT_TIME: Duration = Duration::from_secs(300);
 /// A link without a sign of life is closed after this; peers send keep-alives every two minutes.
 pub const IDLE_TIME: Duration = Duration::from_secs(180);
 /// We say something at least this often (BEP 3: keep-alives "once every two minutes").

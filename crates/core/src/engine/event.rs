@@ -10,7 +10,7 @@ use toubkal_wire::layout::{Block, Layout};
 use toubkal_wire::message::{Message, MessageError};
 
 use super::action::StoreError;
-use super::durable::Memory;
+use super::durable::{Memory, Totals};
 use crate::base::{Bitset, Key};
 
 /// The kind of thing that a [`TorrentId`] names.
@@ -54,6 +54,9 @@ pub enum Event {
     Peers(TorrentId, PeerSource, Vec<SocketAddr>),
     /// The user, or the program, wants something.
     Command(Box<Command>),
+    /// Answer to [`super::Action::Load`]: what belongs to a dormant torrent, as if it were added
+    /// now; or why it cannot be had. Harmless when nobody has asked.
+    Loaded(TorrentId, Result<Box<AddTorrent>, StoreError>),
 }
 
 impl Event {
@@ -65,7 +68,7 @@ impl Event {
             }
             Self::DialFailed(_, error) => *error == DialError::Refused,
             Self::Peers(_, source, _) => *source != PeerSource::User,
-            Self::Job(..) | Self::Command(_) => false,
+            Self::Job(..) | Self::Command(_) | Self::Loaded(..) => false,
         }
     }
 }
@@ -265,6 +268,9 @@ pub enum Misbehaved {
 pub enum Command {
     /// A torrent to work on; answered by [`super::Notice::Added`].
     Add(AddTorrent),
+    /// A torrent that is whole and was left at rest: it is dormant, and taken in at once; answered
+    /// by [`super::Notice::Added`].
+    Rest(Resting),
     /// A torrent of which only the info-hash is known: its metadata is to be fetched from peers.
     /// Answered by [`super::Notice::Added`] at once, and by [`super::Notice::Metadata`] when it is
     /// there.
@@ -347,9 +353,27 @@ pub struct AddTorrent {
     pub rates: Rates,
     /// It is to stay stopped until [`Command::Start`].
     pub paused: bool,
+    /// The driver can load it again ([`super::Action::Load`]): when it is whole and nobody has
+    /// wanted anything of it for a while, it may become dormant.
+    pub rests: bool,
     /// What is known of it from an earlier life. Of no use when its sets are not as long as the
     /// torrent has pieces.
     pub memory: Option<Memory>,
+}
+
+/// A torrent that is whole, and of which no more need be known until somebody asks for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Resting {
+    /// Comes back in [`super::Notice::Added`].
+    pub ticket: u64,
+    /// What handshakes carry.
+    pub info_hash: [u8; 20],
+    /// How many pieces it has; all of them are verified and on the disk.
+    pub pieces: u32,
+    /// Their bytes, padding left out.
+    pub bytes: u64,
+    /// What was transferred.
+    pub totals: Totals,
 }
 
 /// Bytes a second; `None` is no limit.

@@ -33,7 +33,7 @@
 //! # Ok::<(), toubkal_core::engine::log::LogError>(())
 //! ```
 //!
-//! # Format, version 2
+//! # Format, version 3
 //!
 //! The magic bytes, the version, the seed, the [`Config`]. Then frames, each a length and so many
 //! bytes: the kind, the sum of all actions before (2 bytes), nanoseconds since the frame before,
@@ -55,8 +55,10 @@ use code::{Code, Input};
 
 /// What a log begins with.
 pub const MAGIC: [u8; 8] = *b"TKEVENTS";
-/// The version that is written, and the only one that is read.
-pub const VERSION: u8 = 2;
+/// The version that is written. The one before is read too: it knows no dormant torrents.
+pub const VERSION: u8 = 3;
+/// The oldest version that is read.
+const OLDEST: u8 = 2;
 /// The longest frame that is read, in bytes: a torrent of 500,000 files is below it.
 pub const FRAME_BYTES_MAX: usize = 8 * 1024 * 1024;
 
@@ -247,7 +249,7 @@ impl fmt::Display for LogError {
         match self {
             Self::NotLog => f.write_str("this is no event log"),
             Self::Version(version) => {
-                write!(f, "the event log is of version {version}, but only {VERSION} is known")
+                write!(f, "the event log is of version {version}; {OLDEST} to {VERSION} are known")
             }
             Self::Head => f.write_str("the event log is damaged at its head"),
             Self::Frame(offset) => write!(f, "the event log is damaged at byte {offset}"),
@@ -265,10 +267,10 @@ impl<'b> Log<'b> {
     pub fn open(bytes: &'b [u8]) -> Result<Self, LogError> {
         let body = bytes.strip_prefix(&MAGIC).ok_or(LogError::NotLog)?;
         let (&version, body) = body.split_first().ok_or(LogError::Head)?;
-        if version != VERSION {
+        if !(OLDEST..=VERSION).contains(&version) {
             return Err(LogError::Version(version));
         }
-        let mut rest = Input::new(body, bytes.len() - body.len());
+        let mut rest = Input::new(body, bytes.len() - body.len()).of(version);
         let seed = Code::take(&mut rest).ok_or(LogError::Head)?;
         let config = Code::take(&mut rest).ok_or(LogError::Head)?;
         Ok(Self { config, seed, rest, last: Time::START, cut: false })

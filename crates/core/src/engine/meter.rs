@@ -15,6 +15,11 @@ pub(super) struct Meter {
 }
 
 impl Meter {
+    /// A count that goes on where another ended.
+    pub(super) fn after(total: u64) -> Self {
+        Self { total, ..Self::default() }
+    }
+
     pub(super) fn add(&mut self, bytes: u64) {
         self.total += bytes;
         self.now += bytes;

@@ -10,8 +10,9 @@
 //! - `metadata.rs` what of the metadata to ask of whom, for a torrent of which only the info-hash
 //!   is known (`torrent/seeking.rs`); `contact.rs` of whom a peer is told (`torrent/talking.rs`).
 //! - `blame.rs` who lied; `torrent/files.rs` verifies, and decides what is written and believed.
+//! - `waking.rs` what becomes of torrents that nobody wants anything of; `lobby.rs` who waits.
 //!
-//! Only this file and the folder `torrent` push actions; all others are leaves that answer.
+//! Only this file, `waking.rs` and the folder `torrent` push actions; all others are leaves.
 
 mod action;
 mod blame;
@@ -21,6 +22,7 @@ mod contact;
 mod durable;
 mod event;
 mod limits;
+mod lobby;
 pub mod log;
 mod metadata;
 mod meter;
@@ -39,6 +41,7 @@ pub mod testing;
 mod torrent;
 mod torrents;
 mod turns;
+mod waking;
 
 pub use action::*;
 pub use durable::{Memory, Record, Totals};
@@ -52,9 +55,10 @@ use core::net::SocketAddr;
 
 use self::bounds::{HANDSHAKE_TIME, TICK};
 use self::limits::Limits;
+use self::lobby::Lobby;
 use self::shared::{Cx, Shared};
 use self::torrent::Torrent;
-use self::torrents::Torrents;
+use self::torrents::{Dormant, Torrents};
 use crate::base::{Bitset, Machine, Outbox, Rng, Time};
 use toubkal_wire::handshake::Reserved;
 
@@ -102,6 +106,7 @@ impl Default for Config {
 pub struct Engine {
     shared: Shared,
     torrents: Torrents,
+    lobby: Lobby,
     links: Vec<Option<Link>>,
     /// Torrents that are to be forgotten once they have stopped.
     removing: Vec<TorrentId>,
@@ -125,6 +130,10 @@ enum Stage {
         since: Time,
         dialed: Option<(TorrentId, SocketAddr)>,
     },
+    /// It waits for its torrent.
+    Lobby {
+        since: Time,
+    },
     Joined(TorrentId),
     /// We have closed it; what still comes is of no interest.
     Closing,
@@ -137,6 +146,7 @@ impl Engine {
         Self {
             shared: Shared::new(config, rng.fork("engine")),
             torrents: Torrents::default(),
+            lobby: Lobby::default(),
             links: Vec::new(),
             removing: Vec::new(),
             tick_at: None,
@@ -148,7 +158,8 @@ impl Engine {
     /// How a torrent stands. `None`: there is none of that name.
     #[must_use]
     pub fn status(&self, torrent: TorrentId) -> Option<Status> {
-        self.torrents.get(torrent).map(Torrent::status)
+        let full = self.torrents.get(torrent).map(Torrent::status);
+        full.or_else(|| self.torrents.dormant(torrent).map(Dormant::status))
     }
 
     /// How many addresses of a torrent are known from where. `None`: there is none of that name.
@@ -175,7 +186,8 @@ impl Engine {
         }
     }
 
-    /// The verified pieces of a torrent. `None`: there is none of that name.
+    /// The verified pieces of a torrent. `None`: there is none of that name, or it is dormant, and
+    /// so has every piece.
     #[must_use]
     pub fn have(&self, torrent: TorrentId) -> Option<&Bitset> {
         self.torrents.get(torrent).map(Torrent::have)
@@ -206,6 +218,11 @@ impl Engine {
             (_, LinkEvent::Closed(reason)) => self.closed(cx, id, reason),
             (Stage::Waiting { .. }, LinkEvent::Handshaken { torrent, peer_id, reserved }) => {
                 self.handshaken(cx, id, torrent, peer_id, reserved);
+            }
+            (Stage::Lobby { .. }, LinkEvent::Message(message)) => {
+                if !self.lobby.hear(id, message) {
+                    self.shared.closing.push((id, CloseReason::Full));
+                }
             }
             (&Stage::Joined(torrent), event) => {
                 let Some(torrent) = self.torrents.get_mut(torrent) else {
@@ -262,6 +279,9 @@ impl Engine {
         peer_id: [u8; 20],
         reserved: Reserved,
     ) {
+        if self.receive(id, torrent_id, peer_id, reserved) {
+            return;
+        }
         let Some(Some(link)) = self.links.get_mut(id.index()) else { return };
         let Stage::Waiting { dialed, .. } = link.stage else { return };
         let Some(torrent) = self.torrents.get_mut(torrent_id) else {
@@ -298,6 +318,7 @@ impl Engine {
         let (torrent, address) = match *stage {
             Stage::Joined(torrent) => (torrent, None),
             Stage::Waiting { dialed: Some((torrent, address)), .. } => (torrent, Some(address)),
+            Stage::Lobby { .. } => return self.lobby.leave(id),
             Stage::Waiting { dialed: None, .. } | Stage::Closing => return,
         };
         let Some(torrent) = self.torrents.get_mut(torrent) else { return };
@@ -317,6 +338,9 @@ impl Engine {
         if let Command::Seek(it) = command {
             let make = |id, now, rng: &Rng| Torrent::seek(id, it, now, rng);
             return self.insert(cx, it.ticket, it.paused, make);
+        }
+        if let Command::Rest(resting) = command {
+            return self.rest(cx, &resting);
         }
         if let Command::Limit { torrent: None, rates } = command {
             self.shared.limits = Limits::new(rates, cx.now);
@@ -343,7 +367,9 @@ impl Engine {
         else {
             return;
         };
+        let Some(command) = self.postpone(cx, id, command) else { return };
         let Some(torrent) = self.torrents.get_mut(id) else { return };
+        torrent.stay_awake();
         if let Command::Remove(_) = command {
             self.removing.push(id);
         }
@@ -360,7 +386,7 @@ impl Engine {
             Command::Limit { rates, .. } => torrent.limit(cx, rates),
             Command::Resolve(..) if self.ending => {}
             Command::Resolve(_, add) => torrent.resolve(cx, add),
-            Command::Add(_) | Command::Seek(_) | Command::Shutdown => {}
+            Command::Add(_) | Command::Rest(_) | Command::Seek(_) | Command::Shutdown => {}
         }
         torrent.catch_up(cx);
     }
@@ -382,6 +408,21 @@ impl Engine {
         match paused {
             true => torrent.recollect(),
             false => torrent.start(&mut cx.with(&mut self.shared)),
+        }
+    }
+
+    fn peers_heard(
+        &mut self,
+        cx: &mut Turn<'_>,
+        id: TorrentId,
+        source: PeerSource,
+        peers: &[SocketAddr],
+    ) {
+        if self.postpone_peers(id, source, peers) {
+            return;
+        }
+        if let Some(torrent) = self.torrents.get_mut(id) {
+            torrent.hear(&mut cx.with(&mut self.shared), source, peers);
         }
     }
 
@@ -410,7 +451,8 @@ impl Engine {
     /// Closes links without a handshake, for the reason that follows from when they were opened.
     fn close_waiting(&mut self, reason: impl Fn(Time) -> Option<CloseReason>) {
         for (index, link) in self.links.iter().enumerate() {
-            if let Some(Link { generation, stage: Stage::Waiting { since, .. }, .. }) = link
+            let Some(Link { generation, stage, .. }) = link else { continue };
+            if let Stage::Waiting { since, .. } | Stage::Lobby { since } = stage
                 && let Some(reason) = reason(*since)
             {
                 let id = LinkId::new(index as u32, *generation);
@@ -442,6 +484,12 @@ impl Engine {
     /// What every call ends with: links that were found wanting are closed, peers that may go on
     /// go on, torrents that are gone go, and the next heartbeat is set.
     fn conclude(&mut self, cx: &mut Turn<'_>) {
+        if !self.shared.dozing.is_empty() {
+            self.put_to_rest(cx);
+        }
+        if !self.lobby.is_empty() {
+            self.open_lobby(cx);
+        }
         while let Some((id, reason)) = self.shared.closing.pop() {
             self.close(cx, id, reason);
         }
@@ -493,11 +541,8 @@ impl Machine for Engine {
                 }
             }
             Event::Job(job, result) => self.answered(cx, job, result),
-            Event::Peers(torrent, source, peers) => {
-                if let Some(torrent) = self.torrents.get_mut(torrent) {
-                    torrent.hear(&mut cx.with(&mut self.shared), source, &peers);
-                }
-            }
+            Event::Peers(torrent, source, peers) => self.peers_heard(cx, torrent, source, &peers),
+            Event::Loaded(torrent, result) => self.loaded(cx, torrent, result.map(|add| *add)),
             Event::Command(command) => self.command(cx, *command),
         }
         self.conclude(cx);

@@ -89,6 +89,8 @@ pub(super) struct Shared {
     pub(super) held_up: bool,
     /// Every torrent may have something to ask for that it had not before.
     pub(super) stir_all: bool,
+    /// Torrents that have come to rest, to become dormant.
+    pub(super) dozing: Vec<TorrentId>,
     /// Links to close once the call that found it out is through.
     pub(super) closing: Vec<(LinkId, CloseReason)>,
 }
@@ -112,6 +114,7 @@ impl Shared {
             in_turn: false,
             sync_at: None,
             held_up: false,
+            dozing: Vec::new(),
             stir_all: false,
             closing: Vec::new(),
         }

@@ -8,7 +8,10 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use super::event::{TorrentId, TorrentKind};
+use super::action::StoreError;
+use super::durable::Totals;
+use super::event::{Resting, TorrentId, TorrentKind};
+use super::status::{State, Status};
 use super::torrent::Torrent;
 use crate::base::{Slab, Time};
 
@@ -25,6 +28,71 @@ pub(super) struct Torrents {
 enum Place {
     /// All of it, awake or asleep.
     Full(Box<Torrent>),
+    /// What has to be known of a seed that nobody wants anything of.
+    Dormant(Dormant),
+}
+
+/// A torrent that is whole and not loaded.
+#[derive(Debug)]
+pub(super) struct Dormant {
+    pub(super) pieces: u32,
+    pub(super) bytes: u64,
+    /// What was transferred in all lives of the torrent,
+    pub(super) totals: Totals,
+    /// and in this one.
+    pub(super) lived: Totals,
+    /// Handshakes for it are welcome.
+    pub(super) admitted: bool,
+    pub(super) sleeper: Sleeper,
+}
+
+/// What is done about a dormant torrent.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Sleeper {
+    Rests,
+    /// It is being loaded.
+    Loads,
+    /// It could not be loaded.
+    Lost(StoreError),
+}
+
+impl Dormant {
+    pub(super) fn new(resting: &Resting) -> Self {
+        let Resting { pieces, bytes, totals, .. } = *resting;
+        let (lived, sleeper) = (Totals::default(), Sleeper::Rests);
+        Self { pieces, bytes, totals, lived, admitted: true, sleeper }
+    }
+
+    /// As it would be told if all of it were there.
+    pub(super) fn status(&self) -> Status {
+        let state = match self.sleeper {
+            Sleeper::Rests | Sleeper::Loads => State::Seeding,
+            Sleeper::Lost(error) => State::Stopped(Some(error)),
+        };
+        let Totals { downloaded, uploaded, wasted } = self.lived;
+        Status {
+            state,
+            pieces: self.pieces,
+            have: self.pieces,
+            wanted: self.bytes,
+            left: 0,
+            downloaded,
+            uploaded,
+            wasted,
+            down_rate: 0,
+            up_rate: 0,
+            peers: 0,
+            seeds: 0,
+            unchoked_by: 0,
+            unchoked: 0,
+            dialing: 0,
+            known: 0,
+            rarest: 0,
+            totals: self.totals,
+            remembered: self.pieces,
+            checked: 0,
+        }
+    }
 }
 
 impl Place {
@@ -32,6 +100,7 @@ impl Place {
     fn full(&self) -> Option<&Torrent> {
         match self {
             Self::Full(torrent) => Some(torrent),
+            Self::Dormant(_) => None,
         }
     }
 
@@ -39,6 +108,7 @@ impl Place {
     fn full_mut(&mut self) -> Option<&mut Torrent> {
         match self {
             Self::Full(torrent) => Some(torrent),
+            Self::Dormant(_) => None,
         }
     }
 }
@@ -86,13 +156,42 @@ impl Torrents {
         id
     }
 
-    pub(super) fn remove(&mut self, id: TorrentId) {
-        self.rest.awake.remove(&id);
-        let place = self.all.remove(id);
-        let sleep = place.as_ref().and_then(Place::full).and_then(Torrent::sleep);
-        if let Some(Sleep { until: Some(at), .. }) = sleep {
-            self.rest.due.remove(&(at, id));
+    pub(super) fn rest(&mut self, dormant: Dormant) -> TorrentId {
+        self.all.insert(Place::Dormant(dormant))
+    }
+
+    /// Puts all of a torrent where a dormant one was.
+    pub(super) fn wake(&mut self, id: TorrentId, torrent: Torrent) -> &mut Torrent {
+        let place = self.all.get_mut(id).expect("the caller has just seen it there");
+        *place = Place::Full(Box::new(torrent));
+        self.rest.awake.insert(id);
+        place.full_mut().expect("it was put there")
+    }
+
+    /// Keeps what has to be known of a torrent that was there whole.
+    pub(super) fn put_to_rest(&mut self, id: TorrentId, dormant: Dormant) {
+        let Some(place) = self.all.get_mut(id) else { return };
+        let full = core::mem::replace(place, Place::Dormant(dormant));
+        self.rest.forget(id, full.full().and_then(Torrent::sleep));
+    }
+
+    pub(super) fn dormant(&self, id: TorrentId) -> Option<&Dormant> {
+        match self.all.get(id)? {
+            Place::Dormant(dormant) => Some(dormant),
+            Place::Full(_) => None,
         }
+    }
+
+    pub(super) fn dormant_mut(&mut self, id: TorrentId) -> Option<&mut Dormant> {
+        match self.all.get_mut(id)? {
+            Place::Dormant(dormant) => Some(dormant),
+            Place::Full(_) => None,
+        }
+    }
+
+    pub(super) fn remove(&mut self, id: TorrentId) {
+        let place = self.all.remove(id);
+        self.rest.forget(id, place.as_ref().and_then(Place::full).and_then(Torrent::sleep));
     }
 
     /// A torrent of which all is there.
@@ -161,6 +260,13 @@ impl Torrents {
 }
 
 impl Rest {
+    fn forget(&mut self, id: TorrentId, sleep: Option<Sleep>) {
+        self.awake.remove(&id);
+        if let Some(Sleep { until: Some(at), .. }) = sleep {
+            self.due.remove(&(at, id));
+        }
+    }
+
     /// Out of the way of the many that are awake: see the guard.
     #[cold]
     fn rouse(&mut self, id: TorrentId, torrent: &mut Torrent) {

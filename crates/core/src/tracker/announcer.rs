@@ -427,7 +427,11 @@ impl Machine for Announcer {
             Event::Completed if self.phase == Phase::Running => self.completed = true,
             Event::Stop if self.phase == Phase::Running => self.phase = Phase::Stopping(now),
             Event::Stop if self.phase == Phase::Idle => out.push(Action::Stopped),
-            Event::Start | Event::Completed | Event::Stop => {}
+            Event::Resume(at) if self.phase != Phase::Running => {
+                self.start();
+                self.trackers.iter_mut().for_each(|tracker| tracker.resume(at));
+            }
+            Event::Start | Event::Resume(_) | Event::Completed | Event::Stop => {}
             Event::Progress(progress) => self.progress = progress,
             Event::Want { peers, urgent } => {
                 (self.want, self.urgent) = (peers, urgent);

@@ -28,10 +28,11 @@ use toubkal_core::engine::{
 };
 
 use crate::session::{Add, AddError, Metainfo, Options, SessionEvent, StartError, TrackerStatus};
-use crate::state::{Key, Refusal, Row, State};
+pub(crate) use crate::state::Rest;
+use crate::state::{Key, Refusal, Row, State, Whole};
 use crate::store::{Left, Reply, Store};
-pub(crate) use brain::Link;
 use brain::{Brain, Identity, Mind};
+pub(crate) use brain::{Link, bytes};
 use clerk::Found;
 use clock::Clock;
 use hand::{DATAGRAMS, WAKE};
@@ -59,6 +60,10 @@ pub(crate) enum Order {
         found: bool,
         reply: Sender<Result<TorrentId, AddError>>,
     },
+    /// Take in torrents that rest; says which are here now.
+    Rest(Vec<Rest>, Sender<Vec<Option<TorrentId>>>),
+    /// How all torrents stand.
+    All(Sender<Vec<(TorrentId, Status)>>),
     /// Look for what a link means.
     Seek { link: Box<Link>, known: Option<Box<Known>>, reply: Sender<Result<TorrentId, AddError>> },
     /// What it means; or why it is not taken.
@@ -86,6 +91,7 @@ pub(crate) struct Known {
     pub(crate) left: Option<Left>,
     /// What the database has counted.
     pub(crate) counted: Totals,
+    pub(crate) whole: Whole,
     /// The row is there as it is here.
     pub(crate) stored: bool,
 }

@@ -9,7 +9,7 @@ use toubkal_core::engine::Priority;
 use toubkal_wire::bencode::Encoder;
 use toubkal_wire::magnet::{Magnet, Selection};
 
-use super::{Add, AddError, Handle, Metainfo, RESERVED, Session, Torrent, restore};
+use super::{Add, AddError, Kept, Metainfo, RESERVED, Session, Torrent, restore};
 use crate::net::{Known, Link, Order};
 
 /// How a link begins, and no torrent file does.
@@ -105,7 +105,7 @@ impl Session {
         let known = known.map(Box::new);
         self.control.order(Order::Seek { link: Box::new(link), known, reply });
         let id = answer.recv().unwrap_or(Err(AddError::Ended))?;
-        Ok(Torrent { torrent: Arc::new(Handle::new(id, place, self.control.orders())) })
+        Ok(self.handle(id, Kept::Here(place)))
     }
 }
 

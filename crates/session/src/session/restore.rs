@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{
-    Add, AddError, Magnet, Metainfo, RestoreError, Session, SessionEvent, Torrent, magnet,
+    Add, AddError, Kept, Magnet, Metainfo, RESTED_AT_ONCE, RestoreError, Session, SessionEvent,
+    Torrent, magnet,
 };
 use toubkal_core::engine::Totals;
 
-use crate::net::{Control, Known};
-use crate::state::{Key, Row, State};
+use crate::net::{Control, Known, Order, bytes};
+use crate::state::{Key, Row, State, Whole};
 
 /// What the database knows of a torrent that is to be added, and is to know from then on.
 pub(crate) fn know(state: Option<&Arc<State>>, metainfo: &Metainfo, add: &Add) -> Option<Known> {
@@ -33,7 +34,10 @@ pub(crate) fn know(state: Option<&Arc<State>>, metainfo: &Metainfo, add: &Add) -
         }
         None => (None, None),
     };
-    Some(Known { key, row, memory, left, counted, stored: false })
+    let trackers = add.trackers.clone().unwrap_or_else(|| metainfo.trackers.clone());
+    let bytes = metainfo.layout().map_or(0, |layout| bytes(&layout));
+    let whole = Whole { bytes, trackers };
+    Some(Known { key, row, memory, left, counted, whole, stored: false })
 }
 
 /// What the database is to know of a torrent of which only a link is known.
@@ -46,7 +50,9 @@ pub(super) fn know_link(
     let key = state?.key(hash, &add.dir);
     let row = row(add, Some(magnet::kept(magnet)));
     let counted = Totals::default();
-    Some(Known { key, row, memory: None, left: None, counted, stored: false })
+    // Of a link nothing is known that could come to rest.
+    let whole = Whole { bytes: 0, trackers: Vec::new() };
+    Some(Known { key, row, memory: None, left: None, counted, whole, stored: false })
 }
 
 /// What a link means, when the database knows that, and how it is to be worked on.
@@ -94,10 +100,10 @@ fn row(add: &Add, metainfo: Option<Arc<[u8]>>) -> Row {
 /// Brings back all torrents.
 pub(super) fn all(session: &Session, control: &Control) -> Result<Vec<Torrent>, RestoreError> {
     let state = control.state().ok_or(RestoreError::NoState)?;
-    let mut torrents = Vec::new();
-    for key in state.all().map_err(RestoreError::State)? {
+    let mut torrents = at_rest(session, control, state)?;
+    for (number, key) in state.all().map_err(RestoreError::State)? {
         match one(session, state, &key) {
-            Ok(torrent) => torrents.push(torrent),
+            Ok(torrent) => torrents.push((number, torrent)),
             Err(None) => {}
             Err(Some(why)) => {
                 let hash: String = key.hash().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -106,6 +112,27 @@ pub(super) fn all(session: &Session, control: &Control) -> Result<Vec<Torrent>, 
                     format!("the torrent {hash} in {} is not restored: {why}", dir.display());
                 control.news().push(SessionEvent::State { message });
             }
+        }
+    }
+    torrents.sort_by_key(|(number, _)| *number);
+    Ok(torrents.into_iter().map(|(_, torrent)| torrent).collect())
+}
+
+/// Takes in those that are at rest: nothing of them is looked at.
+fn at_rest(
+    session: &Session,
+    control: &Control,
+    state: &Arc<State>,
+) -> Result<Vec<(i64, Torrent)>, RestoreError> {
+    let resting = state.resting().map_err(RestoreError::State)?;
+    let mut torrents = Vec::with_capacity(resting.len());
+    for some in resting.chunks(RESTED_AT_ONCE) {
+        let (reply, answer) = crossbeam_channel::bounded(1);
+        control.order(Order::Rest(some.to_vec(), reply));
+        let ids = answer.recv().unwrap_or_default();
+        for (rest, id) in some.iter().zip(ids) {
+            let kept = Kept::There(Arc::clone(state), Arc::clone(&rest.key));
+            torrents.extend(id.map(|id| (rest.number, session.handle(id, kept))));
         }
     }
     Ok(torrents)

@@ -75,13 +75,12 @@ impl Database {
         let identity = identity(path);
         let connection = Connection::open_with_flags(Path::new(name), flags).map_err(trouble)?;
         let version = tune(&connection).and_then(|()| schema::version(&connection));
-        match version.map_err(trouble)? {
-            None => return Err(Trouble::Broken),
-            Some(version) if version > schema::VERSION => return Err(Trouble::Newer(version)),
-            Some(_) if !schema::is_whole(&connection).map_err(trouble)? => {
-                return Err(Trouble::Broken);
-            }
-            Some(_) => {}
+        let version = version.map_err(trouble)?.ok_or(Trouble::Broken)?;
+        if version > schema::VERSION {
+            return Err(Trouble::Newer(version));
+        }
+        if !schema::is_whole(&connection, version).map_err(trouble)? {
+            return Err(Trouble::Broken);
         }
         let writable = !connection.is_readonly("main").map_err(trouble)?;
         let database = Self { connection, path: path.to_path_buf(), identity, writable };
@@ -89,6 +88,9 @@ impl Database {
             database.set_mode().map_err(trouble)?;
         }
         database.look_over(quiet)?;
+        if version < schema::VERSION {
+            schema::migrate(&database.connection, writable).map_err(trouble)?;
+        }
         Ok(database)
     }
 

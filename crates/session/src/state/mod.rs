@@ -31,15 +31,27 @@ use toubkal_core::engine::{Record, StoreErrorKind, Totals};
 
 use crate::store::{Ledger, Marks, Then};
 use place::Base;
-pub(crate) use rows::{Past, Row};
-use thread::{Keeper, Order};
+pub(crate) use rows::{Past, Rest, Row, Whole};
+use thread::{Keeper, Numbered, Order};
+use toubkal_wire::metainfo::Metainfo;
 
 /// Which torrent, where.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Key {
     hash: [u8; 20],
     /// As the database names it: see [`Base`].
-    folder: Vec<u8>,
+    folder: Arc<[u8]>,
+}
+
+/// Who is told what was found in the database.
+pub(crate) type Find<T> = Box<dyn FnOnce(Result<T, StoreErrorKind>) + Send>;
+
+/// What belongs to a torrent at rest.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) metainfo: Metainfo,
+    pub(crate) row: Row,
+    pub(crate) past: Past,
 }
 
 /// How a row becomes another.
@@ -96,7 +108,7 @@ impl State {
 
     /// The name of a torrent in this download folder.
     pub(crate) fn key(&self, hash: [u8; 20], dir: &Path) -> Arc<Key> {
-        Arc::new(Key { hash, folder: self.base.name(dir) })
+        Arc::new(Key { hash, folder: self.base.name(dir).into() })
     }
 
     /// The download folder of a torrent.
@@ -111,8 +123,36 @@ impl State {
     }
 
     /// A torrent is worked on from now on; `stored`: its row is there already.
-    pub(crate) fn keep(&self, key: &Arc<Key>, row: Row, totals: Totals, stored: bool) {
-        self.send(Order::Keep { key: Arc::clone(key), row: Box::new(row), totals, stored });
+    pub(crate) fn keep(
+        &self,
+        key: &Arc<Key>,
+        row: Row,
+        totals: Totals,
+        whole: Whole,
+        stored: bool,
+    ) {
+        let (key, row) = (Arc::clone(key), Box::new(row));
+        self.send(Order::Keep { key, row, totals, whole, stored });
+    }
+
+    /// A torrent is dormant from now on.
+    pub(crate) fn rest(&self, key: &Arc<Key>) {
+        self.send(Order::Rest(Arc::clone(key)));
+    }
+
+    /// All torrents at rest, in the order in which they were added.
+    pub(crate) fn resting(&self) -> Result<Vec<Rest>, StoreErrorKind> {
+        self.ask(Order::Resting).unwrap_or(Ok(Vec::new()))
+    }
+
+    /// Looks up what belongs to a torrent at rest; `then` is called on the thread of the database.
+    pub(crate) fn load(&self, key: &Arc<Key>, then: Find<Loaded>) {
+        self.send(Order::Load(Arc::clone(key), then));
+    }
+
+    /// Looks up the trackers of a torrent at rest, likewise.
+    pub(crate) fn trackers(&self, key: &Arc<Key>, then: Find<Vec<Vec<String>>>) {
+        self.send(Order::Trackers(Arc::clone(key), then));
     }
 
     /// It is to be worked on otherwise.
@@ -130,8 +170,8 @@ impl State {
         Arc::new(Page { key: Arc::clone(key), orders: self.orders.clone() })
     }
 
-    /// All torrents, in the order in which they were added.
-    pub(crate) fn all(&self) -> Result<Vec<Arc<Key>>, StoreErrorKind> {
+    /// All torrents that are not at rest, in the order in which they were added.
+    pub(crate) fn all(&self) -> Result<Numbered, StoreErrorKind> {
         self.ask(Order::All).unwrap_or(Ok(Vec::new()))
     }
 

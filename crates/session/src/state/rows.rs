@@ -1,12 +1,14 @@
 //! The rows: what is written into them, and what is read out of them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Result, Row as Columns, params};
 use toubkal_core::base::Bitset;
 use toubkal_core::engine::{Priority, Rates, Record, Totals};
 use toubkal_wire::layout::PIECES_MAX;
+use toubkal_wire::metainfo::Metainfo;
 
 use super::record::{self, Broken, Pieces};
 use super::{Key, trust};
@@ -16,7 +18,7 @@ use crate::store::{Left, Marks};
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Row {
     /// The torrent file, when the program gave it.
-    pub(crate) metainfo: Option<std::sync::Arc<[u8]>>,
+    pub(crate) metainfo: Option<Arc<[u8]>>,
     pub(crate) priorities: Option<Vec<Priority>>,
     pub(crate) trackers: Option<Vec<Vec<String>>>,
     pub(crate) sequential: bool,
@@ -25,6 +27,30 @@ pub(crate) struct Row {
     pub(crate) paused: bool,
     /// When it was added first, in seconds since 1970.
     pub(crate) added: u64,
+}
+
+/// What else has to be known of a torrent that may come to rest.
+#[derive(Clone, Debug)]
+pub(crate) struct Whole {
+    /// Its bytes, padding left out.
+    pub(crate) bytes: u64,
+    /// Those that are used, in tiers.
+    pub(crate) trackers: Vec<Vec<String>>,
+}
+
+impl Row {
+    /// How many files the torrent has.
+    pub(crate) fn files(&self) -> Option<usize> {
+        let metainfo = Metainfo::parse(self.metainfo.as_ref()?).ok()?;
+        Some(metainfo.file_count())
+    }
+
+    /// Whether a start may take it for dormant once it is whole and at rest: it runs, all of it is
+    /// wanted, and what belongs to it can be had again.
+    pub(crate) fn may_rest(&self) -> bool {
+        let all = |priorities: &Vec<Priority>| !priorities.contains(&Priority::Skip);
+        !self.paused && self.metainfo.is_some() && self.priorities.as_ref().is_none_or(all)
+    }
 }
 
 /// What is known of a torrent from an earlier life.
@@ -38,7 +64,7 @@ pub(crate) struct Past {
 /// The row of a torrent, when there is one.
 pub(super) fn find(db: &Connection, key: &Key) -> Result<Option<i64>> {
     let mut find = db.prepare_cached("SELECT id FROM torrents WHERE hash = ?1 AND folder = ?2")?;
-    find.query_row(params![key.hash, key.folder], |row| row.get(0)).optional()
+    find.query_row(params![key.hash, &*key.folder], |row| row.get(0)).optional()
 }
 
 /// Writes how a torrent is to be worked on; when it was added first, and its file, stay.
@@ -56,7 +82,7 @@ pub(super) fn put(db: &Connection, key: &Key, row: &Row) -> Result<i64> {
     let rate = |rate: Option<u64>| rate.map(record::number);
     let values = params![
         key.hash,
-        key.folder,
+        &*key.folder,
         row.metainfo.as_deref(),
         row.priorities.as_deref().map(record::priorities_of),
         row.trackers.as_deref().map(record::trackers_of),
@@ -67,7 +93,10 @@ pub(super) fn put(db: &Connection, key: &Key, row: &Row) -> Result<i64> {
         row.paused,
         record::number(row.added),
     ];
-    db.prepare_cached(sql)?.query_row(values, |row| row.get(0))
+    let id = db.prepare_cached(sql)?.query_row(values, |row| row.get(0))?;
+    // Whether it may still be taken for dormant is for the next record to say.
+    put_rest(db, id, key, None)?;
+    Ok(id)
 }
 
 /// Writes a record, and how files are.
@@ -170,7 +199,7 @@ pub(super) fn stir(db: &Connection, id: i64, suspect: Option<&Bitset>) -> Result
 /// Forgets a torrent; what it transferred stays in the session's counts.
 pub(super) fn forget(db: &Connection, key: &Key) -> Result<()> {
     let Some(id) = find(db, key)? else { return Ok(()) };
-    for table in ["pieces", "files", "statistics"] {
+    for table in ["pieces", "files", "statistics", "resting"] {
         db.execute(&format!("DELETE FROM {table} WHERE torrent = ?1"), [id])?;
     }
     db.execute("DELETE FROM torrents WHERE id = ?1", [id]).map(drop)
@@ -234,11 +263,104 @@ fn get_marks(db: &Connection, id: i64, files: u32) -> Result<BTreeMap<u32, crate
     Ok(marks)
 }
 
-/// The keys of all torrents, in the order in which they were added.
-pub(super) fn all(db: &Connection) -> Result<Vec<Key>> {
-    let mut ask = db.prepare_cached("SELECT hash, folder FROM torrents ORDER BY id")?;
-    let keys = ask.query_map([], |row| Ok(Key { hash: row.get(0)?, folder: row.get(1)? }))?;
-    keys.collect()
+/// The keys of all torrents that are not at rest, with the numbers of their rows.
+pub(super) fn all(db: &Connection) -> Result<Vec<(i64, Key)>> {
+    // An index holds all that is asked for: rows are long, the torrent file is in them.
+    let mut ask = db.prepare_cached(
+        "SELECT id, hash, folder FROM torrents INDEXED BY sqlite_autoindex_torrents_1
+        WHERE NOT EXISTS (SELECT 1 FROM resting WHERE torrent = id)",
+    )?;
+    let key = |row: &Columns<'_>| {
+        let (hash, folder): (_, Vec<u8>) = (row.get(1)?, row.get(2)?);
+        Ok((row.get(0)?, Key { hash, folder: folder.into() }))
+    };
+    let mut keys: Vec<(i64, Key)> = ask.query_map([], key)?.collect::<Result<_>>()?;
+    keys.sort_unstable_by_key(|(id, _)| *id);
+    Ok(keys)
+}
+
+/// A torrent at rest, from its row.
+#[derive(Clone, Debug)]
+pub(crate) struct Rest {
+    /// The number of its row: in this order torrents were added.
+    pub(crate) number: i64,
+    pub(crate) key: Arc<Key>,
+    pub(crate) pieces: u32,
+    pub(crate) bytes: u64,
+    pub(crate) totals: Totals,
+    /// It has trackers.
+    pub(crate) tracked: bool,
+}
+
+/// All torrents at rest. A row that makes no sense is passed over: its torrent is then brought
+/// back as one that is not at rest.
+pub(super) fn resting(db: &Connection) -> Result<Vec<Rest>> {
+    let mut ask = db.prepare_cached(
+        "SELECT torrent, hash, folder, pieces, bytes, downloaded, uploaded, wasted,
+        trackers IS NOT NULL FROM resting ORDER BY torrent",
+    )?;
+    let mut rows = ask.query([])?;
+    let mut all: Vec<Rest> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let hash: Option<[u8; 20]> =
+            row.get_ref(1)?.as_blob().ok().and_then(|it| it.try_into().ok());
+        let folder = row.get_ref(2)?.as_blob().unwrap_or_default();
+        let pieces = u32::try_from(row.get::<_, i64>(3)?).ok();
+        let pieces = pieces.filter(|pieces| (1..=PIECES_MAX).contains(pieces));
+        let totals = record::totals([row.get(5)?, row.get(6)?, row.get(7)?]);
+        let bytes = record::count(row.get(4)?);
+        let (Some(hash), Some(pieces), Ok(bytes), Ok(totals)) = (hash, pieces, bytes, totals)
+        else {
+            continue;
+        };
+        // Many are in the same folder.
+        let last = all.last().map(|last| &last.key.folder);
+        let folder = last.filter(|last| ***last == *folder).cloned();
+        let folder = folder.unwrap_or_else(|| {
+            row.get_ref(2).map_or(&[][..], |it| it.as_blob().unwrap_or_default()).into()
+        });
+        let key = Arc::new(Key { hash, folder });
+        let (number, tracked) = (row.get(0)?, row.get(8)?);
+        all.push(Rest { number, key, pieces, bytes, totals, tracked });
+    }
+    Ok(all)
+}
+
+/// Writes that a torrent is at rest, or is not any more.
+pub(super) fn put_rest(
+    db: &Connection,
+    id: i64,
+    key: &Key,
+    rest: Option<(&Whole, &Record)>,
+) -> Result<()> {
+    let Some((whole, record)) = rest else {
+        let mut drop = db.prepare_cached("DELETE FROM resting WHERE torrent = ?1")?;
+        return drop.execute([id]).map(std::mem::drop);
+    };
+    let sql = "INSERT OR REPLACE INTO resting VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    let tracked = whole.trackers.iter().any(|tier| !tier.is_empty());
+    let Totals { downloaded, uploaded, wasted } = record.totals;
+    let values = params![
+        id,
+        key.hash,
+        &*key.folder,
+        record.verified.len(),
+        record::number(whole.bytes),
+        record::number(downloaded),
+        record::number(uploaded),
+        record::number(wasted),
+        tracked.then(|| record::trackers_of(&whole.trackers)),
+    ];
+    db.prepare_cached(sql)?.execute(values).map(std::mem::drop)
+}
+
+/// The trackers of a torrent at rest.
+pub(super) fn rest_trackers(db: &Connection, key: &Key) -> Result<Vec<Vec<String>>> {
+    let Some(id) = find(db, key)? else { return Ok(Vec::new()) };
+    let mut ask = db.prepare_cached("SELECT trackers FROM resting WHERE torrent = ?1")?;
+    let bytes: Option<Option<Vec<u8>>> = ask.query_row([id], |row| row.get(0)).optional()?;
+    let tiers = bytes.flatten().and_then(|bytes| record::trackers(&bytes).ok());
+    Ok(tiers.unwrap_or_default())
 }
 
 /// How a torrent is to be worked on.
@@ -262,7 +384,7 @@ pub(super) fn get(db: &Connection, key: &Key) -> Result<Option<Row>> {
             added: record::count(row.get(8)?).map_err(|it| wrong(8, it))?,
         })
     };
-    db.prepare_cached(sql)?.query_row(params![key.hash, key.folder], read).optional()
+    db.prepare_cached(sql)?.query_row(params![key.hash, &*key.folder], read).optional()
 }
 
 fn wrong(column: usize, broken: Broken) -> rusqlite::Error {

@@ -1,9 +1,9 @@
 //! The tables, and their version.
 
-use rusqlite::{Connection, OptionalExtension, Result};
+use rusqlite::{Connection, OptionalExtension, Result, Transaction, TransactionBehavior};
 
 /// The version of the tables below. A program that finds a higher one leaves the database alone.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 
 /// "Tbkl": says whose database it is.
 pub(super) const APPLICATION: i64 = 0x5462_6b6c;
@@ -63,22 +63,57 @@ CREATE TABLE settings (
 ) WITHOUT ROWID;
 ";
 
+/// What came with version 2: torrents that are whole and at rest, as much of each as has to be
+/// known until somebody asks for it. A start reads this table alone.
+const RESTING: &str = "
+CREATE TABLE resting (
+    torrent INTEGER PRIMARY KEY,
+    hash BLOB NOT NULL,
+    folder BLOB NOT NULL,
+    pieces INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,    -- padding left out
+    downloaded INTEGER NOT NULL,
+    uploaded INTEGER NOT NULL,
+    wasted INTEGER NOT NULL,
+    trackers BLOB              -- those that are used, as in torrents; NULL: none
+);
+";
+
+/// Brings a database of an earlier version to ours. One that cannot be written is left as it is,
+/// with a table for this connection alone.
+pub(super) fn migrate(connection: &Connection, writable: bool) -> Result<()> {
+    if !writable {
+        return connection.execute_batch(&RESTING.replace("CREATE TABLE", "CREATE TEMP TABLE"));
+    }
+    let behavior = TransactionBehavior::Immediate;
+    let change = Transaction::new_unchecked(connection, behavior)?;
+    // Another session may have been faster.
+    if version(&change)? == Some(1) {
+        change.execute_batch(RESTING)?;
+        change.execute("UPDATE meta SET value = ?1 WHERE key = 'version'", [VERSION])?;
+    }
+    change.commit()
+}
+
 /// Makes the tables of an empty database.
 pub(super) fn make(connection: &Connection) -> Result<()> {
     connection.pragma_update(None, "application_id", APPLICATION)?;
-    connection.execute_batch(&format!("BEGIN; {TABLES} COMMIT;"))?;
+    connection.execute_batch(&format!("BEGIN; {TABLES} {RESTING} COMMIT;"))?;
     connection.execute("INSERT INTO meta VALUES ('version', ?1)", [VERSION])?;
     Ok(())
 }
 
-/// Whether the tables are those of our version, and no others.
-pub(super) fn is_whole(connection: &Connection) -> Result<bool> {
+/// Whether the tables are those of a version, and no others.
+pub(super) fn is_whole(connection: &Connection, version: i64) -> Result<bool> {
     let tables = |connection: &Connection| -> Result<Vec<(String, Option<String>)>> {
         let mut ask = connection.prepare("SELECT name, sql FROM sqlite_schema ORDER BY name")?;
         ask.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
     };
     let ours = Connection::open_in_memory()?;
     make(&ours)?;
+    if version < 2 {
+        ours.execute_batch("DROP TABLE resting")?;
+    }
     Ok(tables(connection)? == tables(&ours)?)
 }
 

@@ -34,7 +34,7 @@ impl Bench {
 
     fn keep(&self, number: u8) -> Arc<Key> {
         let key = self.key(number);
-        self.state.keep(&key, row(), Totals::default(), false);
+        self.state.keep(&key, row(), Totals::default(), whole(), false);
         key
     }
 
@@ -60,12 +60,43 @@ impl Bench {
         past.map(|past| past.record.verified.iter().collect()).unwrap_or_default()
     }
 
+    /// Those that are not at rest.
+    fn all(&self) -> Result<Vec<Arc<Key>>, StoreErrorKind> {
+        self.state.all().map(|all| all.into_iter().map(|(_, key)| key).collect())
+    }
+
+    /// Those that are, with their trackers.
+    fn resting(&self) -> Vec<(Arc<Key>, Vec<Vec<String>>)> {
+        let resting = self.state.resting().unwrap();
+        let trackers = |key: &Arc<Key>| {
+            let (reply, answer) = channel();
+            self.state.trackers(key, Box::new(move |tiers| reply.send(tiers).unwrap()));
+            answer.recv().unwrap().unwrap()
+        };
+        resting.iter().map(|rest| (Arc::clone(&rest.key), trackers(&rest.key))).collect()
+    }
+
     fn told(&self) -> Vec<String> {
         self.told.try_iter().collect()
     }
 }
 
 const PIECES: u32 = 30;
+
+fn whole() -> Whole {
+    Whole { bytes: 77, trackers: vec![vec!["http://127.0.0.1/announce".to_owned()]] }
+}
+
+/// A torrent that runs, of which everything is wanted.
+fn running() -> Row {
+    Row { paused: false, priorities: None, ..row() }
+}
+
+/// The record of a torrent that is whole and at rest.
+fn at_rest() -> Record {
+    let all = Bitset::full(PIECES);
+    Record { verified: all.clone(), synced: all, ..record(&[0, 1], true) }
+}
 
 fn row() -> Row {
     Row {
@@ -128,7 +159,7 @@ fn what_is_remembered_is_there_in_the_next_life() {
     let dir = tempfile::tempdir().unwrap();
     let path = made(dir.path());
     let bench = Bench::new(&path);
-    let all = bench.state.all().unwrap();
+    let all = bench.all().unwrap();
     assert_eq!(all, [bench.key(0), bench.key(1)]);
     assert_eq!(bench.state.dir(&all[1]), Path::new("/downloads/1"));
     assert_eq!(bench.state.row(&all[1]), Ok(Some(row())));
@@ -161,7 +192,7 @@ fn a_torrent_that_was_removed_stays_away_and_its_counts_stay() {
     bench.state.forget(&key);
     // A record that was under way comes too late.
     assert_eq!(bench.record(&key, &[1, 2], false), Ok(true));
-    assert_eq!(bench.state.all(), Ok(vec![bench.key(1)]));
+    assert_eq!(bench.all(), Ok(vec![bench.key(1)]));
     assert_eq!(bench.state.totals().downloaded, 200);
     // And it may come back.
     let key = bench.keep(0);
@@ -175,7 +206,13 @@ fn changes_are_kept_and_the_first_day_stays() {
     let path = made(dir.path());
     let bench = Bench::new(&path);
     let key = bench.key(0);
-    bench.state.keep(&key, Row { metainfo: None, added: 5, ..row() }, Totals::default(), false);
+    bench.state.keep(
+        &key,
+        Row { metainfo: None, added: 5, ..row() },
+        Totals::default(),
+        whole(),
+        false,
+    );
     bench.state.change(&key, Box::new(|row| row.paused = false));
     bench.state.change(&key, Box::new(|row| row.priorities = None));
     let expected = Row { paused: false, priorities: None, ..row() };
@@ -258,7 +295,7 @@ fn a_database_that_was_cut_anywhere_is_put_aside_and_the_copy_is_taken() {
         assert_eq!(told.len(), 1, "cut to {length} bytes: {told:?}");
         assert!(told[0].contains("was broken and is now") && told[0].contains(".broken-1"));
         assert_eq!(fs::read(dir.path().join("state.db.broken-1")).unwrap(), &whole[..length]);
-        assert_eq!(bench.state.all().unwrap().len(), if with_copy { 2 } else { 0 });
+        assert_eq!(bench.all().unwrap().len(), if with_copy { 2 } else { 0 });
         let key = bench.key(0);
         if with_copy {
             let past = bench.state.past(&key, PIECES, 3).unwrap();
@@ -324,7 +361,7 @@ fn a_database_of_a_newer_version_is_left_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let path = made(dir.path());
     let connection = rusqlite::Connection::open(&path).unwrap();
-    connection.execute("UPDATE meta SET value = 2 WHERE key = 'version'", []).unwrap();
+    connection.execute("UPDATE meta SET value = 3 WHERE key = 'version'", []).unwrap();
     drop(connection);
     let before = fs::read(&path).unwrap();
     let refused = State::start(&path, |message| panic!("{message}"));
@@ -350,7 +387,7 @@ fn a_database_that_vanishes_is_made_again() {
     assert_eq!(bench.record(&first, &[1, 2, 3], false), Ok(true));
     bench.state.stop();
     let bench = Bench::new(&path);
-    assert_eq!(bench.state.all(), Ok(vec![first.clone(), second]), "those of no news too");
+    assert_eq!(bench.all(), Ok(vec![first.clone(), second]), "those of no news too");
     assert_eq!(bench.state.past(&first, PIECES, 3).unwrap().left.marks.len(), 1);
 }
 
@@ -389,9 +426,116 @@ fn two_share_a_database_and_begin_it_at_the_same_time() {
         }
     });
     let bench = Bench::new(&path);
-    assert_eq!(bench.state.all().unwrap().len(), 4);
+    assert_eq!(bench.all().unwrap().len(), 4);
     for number in 0..4 {
         assert_eq!(bench.verified(&bench.key(number)).len(), PIECES as usize);
     }
     assert_eq!(bench.state.totals().downloaded, 400);
+}
+
+#[test]
+fn a_whole_torrent_is_at_rest_until_anything_else_is_written_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let bench = Bench::new(&dir.path().join("state.db"));
+    let key = bench.key(1);
+    let rest = || {
+        bench.state.keep(&key, running(), Totals::default(), whole(), false);
+        bench.record_with(&key, at_rest(), all_marks(true)).unwrap();
+    };
+    rest();
+    let resting = bench.state.resting().unwrap();
+    let [found] = &resting[..] else { panic!("{resting:?}") };
+    assert_eq!((&found.key, found.pieces, found.bytes, found.tracked), (&key, PIECES, 77, true));
+    assert_eq!(found.totals, at_rest().totals);
+    assert_eq!(bench.resting(), [(Arc::clone(&key), whole().trackers)]);
+    assert_eq!(bench.all(), Ok(Vec::new()), "it is brought back once");
+    let awake = |what: &str| {
+        assert!(bench.resting().is_empty(), "{what}");
+        assert_eq!(bench.all(), Ok(vec![Arc::clone(&key)]), "{what}");
+    };
+    bench.record(&key, &[0, 1], false).unwrap();
+    awake("it works");
+    rest();
+    bench.state.ledger(&key).stir(None);
+    awake("something is about to be written");
+    rest();
+    bench.state.change(&key, Box::new(|row| row.paused = true));
+    awake("it is to pause");
+    bench.record_with(&key, at_rest(), all_marks(true)).unwrap();
+    awake("a paused torrent is no seed");
+    bench.state.change(&key, Box::new(|row| row.paused = false));
+    bench.record_with(&key, Record { doubt: true, ..at_rest() }, all_marks(true)).unwrap();
+    awake("it is doubted");
+    bench.record(&key, &[0, 1, 2], true).unwrap();
+    awake("it is not whole");
+    rest();
+    assert_eq!(bench.resting().len(), 1);
+    bench.state.forget(&key);
+    assert!(bench.resting().is_empty() && bench.all() == Ok(Vec::new()), "it was removed");
+}
+
+#[test]
+fn what_is_changed_of_a_dormant_torrent_is_remembered() {
+    let dir = tempfile::tempdir().unwrap();
+    let bench = Bench::new(&dir.path().join("state.db"));
+    let key = bench.key(1);
+    bench.state.keep(&key, running(), Totals::default(), whole(), false);
+    bench.record_with(&key, at_rest(), all_marks(true)).unwrap();
+    bench.state.rest(&key);
+    assert_eq!(bench.resting().len(), 1, "it stays at rest");
+    bench.state.change(&key, Box::new(|row| row.paused = true));
+    assert_eq!(bench.state.row(&key), Ok(Some(Row { paused: true, ..running() })));
+    assert!(bench.resting().is_empty());
+    assert_eq!(bench.verified(&key).len(), PIECES as usize, "what is held is known still");
+}
+
+/// A database as the version before made it.
+fn version_1(path: &Path) {
+    let bench = Bench::new(path);
+    let key = bench.key(1);
+    bench.state.keep(&key, running(), Totals::default(), whole(), false);
+    bench.record_with(&key, at_rest(), all_marks(true)).unwrap();
+    drop(bench);
+    let db = rusqlite::Connection::open(path).unwrap();
+    db.execute_batch("DROP TABLE resting; UPDATE meta SET value = 1 WHERE key = 'version';")
+        .unwrap();
+    db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE;").unwrap();
+}
+
+#[test]
+fn a_database_of_version_1_keeps_what_it_knows_and_learns_what_rests() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.db");
+    version_1(&path);
+    for again in [false, true] {
+        let bench = Bench::new(&path);
+        let key = bench.key(1);
+        assert_eq!(bench.verified(&key).len(), PIECES as usize);
+        let at_rest_now = bench.resting().len();
+        assert_eq!((at_rest_now, bench.all().unwrap().len()), if again { (1, 0) } else { (0, 1) });
+        bench.state.keep(&key, running(), at_rest().totals, whole(), true);
+        bench.record_with(&key, at_rest(), all_marks(true)).unwrap();
+        assert!(bench.told().is_empty());
+    }
+    let db = rusqlite::Connection::open(&path).unwrap();
+    assert_eq!(schema::version(&db).unwrap(), Some(schema::VERSION));
+    assert!(schema::is_whole(&db, schema::VERSION).unwrap());
+}
+
+#[test]
+fn a_row_at_rest_that_makes_no_sense_is_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.db");
+    for wrong in ["pieces = 0", "pieces = -1", "hash = x'00'", "bytes = -5", "uploaded = -1"] {
+        let bench = Bench::new(&path);
+        let key = bench.key(1);
+        bench.state.keep(&key, running(), Totals::default(), whole(), false);
+        bench.record_with(&key, at_rest(), all_marks(true)).unwrap();
+        drop(bench);
+        let db = rusqlite::Connection::open(&path).unwrap();
+        db.execute(&format!("UPDATE resting SET {wrong}"), []).unwrap();
+        drop(db);
+        let bench = Bench::new(&path);
+        assert!(bench.resting().is_empty(), "{wrong}");
+    }
 }

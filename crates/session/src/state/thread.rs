@@ -10,12 +10,16 @@ use toubkal_core::base::Bitset;
 use toubkal_core::engine::{Record, StoreErrorKind, Totals};
 
 use super::database::{self, Database, Trouble};
-use super::rows::{self, Past, Row};
-use super::{Change, Key, Refusal};
+use super::rows::{self, Past, Rest, Row, Whole};
+use super::{Change, Find, Key, Loaded, Refusal};
 use crate::store::{Marks, Then};
+use toubkal_wire::metainfo::Metainfo;
 
 /// Orders that are written with one commit.
 const GROUP_MAX: usize = 4096;
+
+/// Names of torrents, with the numbers of their rows.
+pub(super) type Numbered = Vec<(i64, Arc<Key>)>;
 
 /// What the thread is asked for.
 pub(super) enum Order {
@@ -29,8 +33,10 @@ pub(super) enum Order {
         key: Arc<Key>,
         row: Box<Row>,
         totals: Totals,
+        whole: Whole,
         stored: bool,
     },
+    Rest(Arc<Key>),
     Change {
         key: Arc<Key>,
         change: Change,
@@ -52,7 +58,10 @@ pub(super) enum Order {
         marks: Marks,
         then: Then,
     },
-    All(Sender<Result<Vec<Arc<Key>>, StoreErrorKind>>),
+    All(Sender<Result<Numbered, StoreErrorKind>>),
+    Resting(Sender<Result<Vec<Rest>, StoreErrorKind>>),
+    Load(Arc<Key>, Find<Loaded>),
+    Trackers(Arc<Key>, Find<Vec<Vec<String>>>),
     Row(Arc<Key>, Sender<Result<Option<Row>, StoreErrorKind>>),
     Totals(Sender<Totals>),
     Setting(String, Sender<Result<Option<String>, StoreErrorKind>>),
@@ -83,6 +92,7 @@ struct Held {
     /// In which order they came: that of their rows.
     number: u64,
     row: Row,
+    whole: Whole,
     /// What the database has counted of it.
     counted: Totals,
 }
@@ -153,19 +163,23 @@ impl Keeper {
 
     fn obey(&mut self, order: Order) {
         match order {
-            Order::Keep { key, row, totals, stored } => {
+            Order::Keep { key, row, totals, whole, stored } => {
                 self.forgotten.remove(&key);
                 if !stored {
                     self.unwritten.insert(Arc::clone(&key));
                 }
                 self.count += 1;
                 let number = self.held.get(&key).map_or(self.count, |held| held.number);
-                self.held.insert(key, Held { number, row: *row, counted: totals });
+                self.held.insert(key, Held { number, row: *row, whole, counted: totals });
             }
-            Order::Change { key, change } => {
-                if let Some(held) = self.held.get_mut(&key) {
-                    change(&mut held.row);
-                    self.unwritten.insert(key);
+            Order::Change { key, change } => self.change(key, change),
+            Order::Rest(key) => {
+                // What is written of it comes first.
+                self.flush();
+                if self.database.is_some() {
+                    self.held.remove(&key);
+                    self.unwritten.remove(&key);
+                    self.partial.remove(&key);
                 }
             }
             Order::Forget(key) => {
@@ -190,6 +204,40 @@ impl Keeper {
         }
     }
 
+    fn change(&mut self, key: Arc<Key>, change: Change) {
+        if let Some(held) = self.held.get_mut(&key) {
+            change(&mut held.row);
+            self.unwritten.insert(key);
+            return;
+        }
+        // It is dormant. Then the change is made to what is kept.
+        self.flush();
+        if let Ok(Some(mut row)) = self.read(None, |db| rows::get(db, &key))
+            && let Some(database) = &self.database
+        {
+            change(&mut row);
+            let put = rows::put(&database.connection, &key, &row);
+            if let Err(error) = put {
+                let kind = database::kind(&error);
+                (self.tell)(format!("what was changed of a torrent is not remembered ({kind})"));
+            }
+        }
+    }
+
+    /// What belongs to a torrent at rest.
+    fn load(&mut self, key: &Arc<Key>) -> Result<Loaded, StoreErrorKind> {
+        let missing = StoreErrorKind::Missing;
+        let row = self.read(None, |db| rows::get(db, key))?.ok_or(missing)?;
+        let bytes = row.metainfo.as_ref().ok_or(missing)?;
+        let metainfo = Metainfo::parse(bytes).map_err(|_| StoreErrorKind::Changed)?;
+        if metainfo.info_hash_v1 != Some(key.hash) {
+            return Err(StoreErrorKind::Changed);
+        }
+        let (pieces, files) = (metainfo.pieces(), metainfo.file_count() as u32);
+        let past = self.read(None, |db| rows::past(db, key, pieces, files))?.ok_or(missing)?;
+        Ok(Loaded { metainfo, row, past })
+    }
+
     fn write(&mut self, write: Write, then: Then) {
         self.waiting.push((write, then));
     }
@@ -203,7 +251,13 @@ impl Keeper {
             }
             Order::All(reply) => {
                 let all = self.read(Vec::new(), rows::all);
-                drop(reply.send(all.map(|all| all.into_iter().map(Arc::new).collect())));
+                let keys = |all: Vec<_>| all.into_iter().map(|(id, key)| (id, Arc::new(key)));
+                drop(reply.send(all.map(|all| keys(all).collect())));
+            }
+            Order::Resting(reply) => drop(reply.send(self.read(Vec::new(), rows::resting))),
+            Order::Load(key, then) => then(self.load(&key)),
+            Order::Trackers(key, then) => {
+                then(self.read(Vec::new(), |db| rows::rest_trackers(db, &key)));
             }
             Order::Row(key, reply) => {
                 drop(reply.send(self.read(None, |db| rows::get(db, &key))));
@@ -408,6 +462,7 @@ impl Work<'_> {
                 Write::Stir(key, suspect) => {
                     if let Some(id) = rows::find(db, key)? {
                         rows::stir(db, id, suspect.as_ref())?;
+                        rows::put_rest(db, id, key, None)?;
                     }
                 }
                 Write::Named(key, marks) => {
@@ -421,11 +476,19 @@ impl Work<'_> {
                         counted.get(key).copied().or(self.held.get(key).map(|it| it.counted));
                     rows::add_totals(db, id, before.unwrap_or_default(), record.totals)?;
                     rows::put_record(db, id, record, marks)?;
+                    rows::put_rest(db, id, key, self.rest(key, record))?;
                     counted.insert(Arc::clone(key), record.totals);
                 }
             }
         }
         Ok(counted)
+    }
+
+    /// What is kept of a torrent that has come to rest, if the next start may take it for dormant.
+    fn rest<'r>(&'r self, key: &Arc<Key>, record: &'r Record) -> Option<(&'r Whole, &'r Record)> {
+        let held = self.held.get(key)?;
+        let whole = record.rest && !record.doubt && record.synced.is_full();
+        (whole && record.synced.ones() > 0 && held.row.may_rest()).then_some((&held.whole, record))
     }
 
     /// The row of a torrent, made if it is not there; `None` of one that was removed.

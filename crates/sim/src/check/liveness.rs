@@ -15,18 +15,18 @@ impl World {
         let mut there = Bitset::new(pieces);
         for host in self.fair() {
             let host = &self.hosts[host];
-            let have = host.torrent.and_then(|torrent| host.engine.have(torrent));
-            have.into_iter().flat_map(Bitset::iter).for_each(|piece| _ = there.set(piece));
+            let have = host.have();
+            have.iter().flat_map(|have| have.iter()).for_each(|piece| _ = there.set(piece));
         }
         let lacks = |&host: &usize| {
             let host = &self.hosts[host];
-            match host.torrent.and_then(|torrent| host.engine.have(torrent)) {
+            match host.have() {
                 // It is not there yet, or opens its files.
                 None => true,
                 // Nor does it know what there is.
                 Some(have) if have.len() != pieces => true,
                 Some(have) => {
-                    there.minus(have).any(|piece| self.wants(&host.setup.priorities, piece))
+                    there.minus(&have).any(|piece| self.wants(&host.setup.priorities, piece))
                 }
             }
         };

@@ -75,7 +75,7 @@ impl Watch {
             Event::Link(link, event) => watch.hears(host, now, *link, event),
             Event::DialFailed(..) => watch.safety.dial_ends(),
             Event::Job(job, _) => watch.safety.job_ends(host, *job),
-            Event::Peers(..) | Event::Command(_) => {}
+            Event::Peers(..) | Event::Command(_) | Event::Loaded(..) => {}
         }
     }
 }
@@ -199,6 +199,13 @@ impl World {
                 let lied = banned.is_some_and(|setup| setup.manners.corrupts());
                 assert!(lied, "host {host} bans {remote}, which is honest");
             }
+            Notice::Dormant { .. } => {
+                let rests = machine.setup.rests && machine.links.is_empty();
+                assert!(rests, "host {host} goes to rest, and is not alone");
+                let record = machine.disk.last_record().expect("it is recorded before");
+                let whole = record.rest && record.verified.is_full();
+                assert!(whole, "host {host} goes to rest, and is not recorded so");
+            }
             Notice::PieceDone { piece, .. } => watch.safety.claims(host, *piece, &machine.disk),
             _ => {}
         }
@@ -208,14 +215,12 @@ impl World {
     pub(crate) fn watch_all(&mut self) {
         for (number, host) in self.hosts.iter().enumerate() {
             let Some(torrent) = host.torrent.filter(|_| !host.gone && !host.down) else { continue };
-            let (Some(have), Some(status)) =
-                (host.engine.have(torrent), host.engine.status(torrent))
-            else {
+            let (Some(have), Some(status)) = (host.have(), host.engine.status(torrent)) else {
                 continue;
             };
             // What has stopped, for an error of the disk perhaps, looks again before it goes on.
             if !matches!(status.state, State::Stopped(_)) {
-                safety::check_claims(number, have, &host.disk);
+                safety::check_claims(number, &have, &host.disk);
             }
             if self.watch.on {
                 self.watch.host(number).ledger.check(number, &status);

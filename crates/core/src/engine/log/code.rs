@@ -7,6 +7,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
+use super::VERSION;
 use crate::base::{Bitset, Key};
 
 /// A value in a log. `take` reads what `put` wrote; any other bytes are `None`, and never more
@@ -22,11 +23,22 @@ pub(super) struct Input<'b> {
     bytes: &'b [u8],
     /// Where in the log they are.
     offset: usize,
+    /// Of the log.
+    version: u8,
 }
 
 impl<'b> Input<'b> {
     pub(super) fn new(bytes: &'b [u8], offset: usize) -> Self {
-        Self { bytes, offset }
+        Self { bytes, offset, version: VERSION }
+    }
+
+    /// Of a log of this version.
+    pub(super) fn of(self, version: u8) -> Self {
+        Self { version, ..self }
+    }
+
+    pub(super) fn version(&self) -> u8 {
+        self.version
     }
 
     pub(super) fn offset(&self) -> usize {
@@ -51,7 +63,7 @@ impl<'b> Input<'b> {
     /// The next so many bytes, to be read on their own.
     pub(super) fn split(&mut self, count: usize) -> Option<Self> {
         let offset = self.offset;
-        Some(Self { bytes: self.bytes(count)?, offset })
+        Some(Self { bytes: self.bytes(count)?, offset, version: self.version })
     }
 }
 

@@ -34,6 +34,7 @@ fn add(memory: Option<Memory>) -> Command {
         priorities: vec![Priority::Skip, Priority::Low, Priority::Normal, Priority::High],
         policy: Policy::default(),
         paused: true,
+        rests: true,
         adopt: true,
         rates: Rates { down: None, up: Some(0) },
         memory,
@@ -62,6 +63,13 @@ fn commands() -> Vec<Command> {
         Command::Limit { torrent: Some(torrent), rates: Rates { down: Some(1), up: None } },
         Command::Prioritise(torrent, vec![Priority::High]),
         Command::Sequential(torrent, true),
+        Command::Rest(Resting {
+            ticket: 1,
+            info_hash: [3; 20],
+            pieces: 9,
+            bytes: u64::MAX,
+            totals,
+        }),
         Command::Shutdown,
         Command::Seek(Seek { ticket: 1, info_hash: [3; 20], paused: true }),
         resolve(),
@@ -165,6 +173,9 @@ fn events() -> Vec<Event> {
     let mut events: Vec<Event> = commands().into_iter().map(Event::from).collect();
     events.extend(link_events().into_iter().map(|event| Event::Link(LinkId::new(9, 1), event)));
     events.extend(results().into_iter().map(|result| Event::Job(JobId(1 << 40), result)));
+    let Command::Add(it) = add(None) else { unreachable!("it adds") };
+    events.push(Event::Loaded(TorrentId::new(1, 2), Ok(it.into())));
+    events.push(Event::Loaded(TorrentId::new(1, 2), Err(errors()[0])));
     let errors =
         [DialError::Refused, DialError::Unreachable, DialError::TimedOut, DialError::Local];
     events.extend(errors.map(|error| Event::DialFailed(DialId(0), error)));
@@ -276,7 +287,9 @@ fn a_damaged_log_is_an_error_or_another_log_and_never_a_panic() {
     assert_eq!(Log::open(b"").unwrap_err(), LogError::NotLog);
     assert_eq!(Log::open(b"TKEVENTS").unwrap_err(), LogError::Head);
     assert_eq!(Log::open(b"TKEVENTS\x09").unwrap_err(), LogError::Version(9));
-    assert_eq!(Log::open(b"TKEVENTS\x02").unwrap_err().to_string(), LogError::Head.to_string());
+    assert_eq!(Log::open(b"TKEVENTS\x03").unwrap_err().to_string(), LogError::Head.to_string());
+    assert_eq!(Log::open(b"TKEVENTS\x02").unwrap_err(), LogError::Head, "the one before");
+    assert_eq!(Log::open(b"TKEVENTS\x01").unwrap_err(), LogError::Version(1));
 }
 
 #[test]

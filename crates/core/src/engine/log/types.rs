@@ -12,21 +12,27 @@ use toubkal_wire::message::{Message, MessageError};
 use super::super::{
     Action, AddTorrent, CloseReason, Command, Config, DialError, DialId, Done, Event, Found, JobId,
     LinkEvent, Memory, Misbehaved, Notice, Opened, Payload, PeerSource, Policy, Priority, Rates,
-    Record, Seek, Served, StoreError, StoreErrorKind, Terms, Totals,
+    Record, Resting, Seek, Served, StoreError, StoreErrorKind, Terms, Totals,
 };
 use super::code::{Code, Input};
 
-/// A struct is its fields in order. A field that is forgotten here does not compile.
+/// A struct is its fields in order, those that came with a later version last, as what they were
+/// before. A field that is forgotten here does not compile.
 macro_rules! fields {
-    ($type:ident { $($field:ident),* $(,)? }) => {
+    ($type:ident { $($field:ident),* $(,)? $(; $since:literal $late:ident)? }) => {
         impl Code for $type {
             fn put(&self, out: &mut Vec<u8>) {
-                let Self { $($field),* } = self;
+                let Self { $($field,)* $($late)? } = self;
                 $($field.put(out);)*
+                $($late.put(out);)?
             }
             fn take(input: &mut Input<'_>) -> Option<Self> {
                 $(let $field = Code::take(input)?;)*
-                Some(Self { $($field),* })
+                $(let $late = match input.version() >= $since {
+                    true => Code::take(input)?,
+                    false => Default::default(),
+                };)?
+                Some(Self { $($field,)* $($late)? })
             }
         }
     };
@@ -83,6 +89,7 @@ variants!(Event {
     2 Job(job, result),
     3 Peers(torrent, source, peers),
     4 Command(command),
+    5 Loaded(torrent, result),
 });
 variants!(LinkEvent {
     0 Opened { dial, remote },
@@ -144,6 +151,7 @@ variants!(Command {
     8 Shutdown,
     9 Seek(seek),
     10 Resolve(torrent, add),
+    11 Rest(resting),
 });
 fields!(Seek { ticket, info_hash, paused });
 fields!(AddTorrent {
@@ -157,8 +165,10 @@ fields!(AddTorrent {
     adopt,
     rates,
     paused,
-    memory,
+    memory;
+    3 rests
 });
+fields!(Resting { ticket, info_hash, pieces, bytes, totals });
 variants!(Policy { 0 RarestFirst, 1 Sequential, 2 Random, });
 variants!(Priority { 0 Skip, 1 Low, 2 Normal, 3 High, });
 fields!(Memory { have, synced, doubt, totals });
@@ -186,6 +196,7 @@ variants!(Action {
     16 Release { torrent },
     17 Notify(notice),
     18 GiveMetadata { link, torrent, number, block },
+    19 Load { torrent },
 });
 fields!(Terms { info_hash, peer_id, reserved });
 fields!(Record { verified, synced, rest, doubt, totals });
@@ -203,6 +214,7 @@ variants!(Notice {
     10 Ended,
     11 FileLost { torrent, file, error },
     12 Metadata { torrent, bytes },
+    13 Dormant { torrent },
 });
 
 // Of both.

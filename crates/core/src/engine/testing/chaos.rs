@@ -117,6 +117,7 @@ impl World {
             adopt: self.rng.one_in(2),
             rates: if self.rng.one_in(4) { any_rates(&mut self.rng) } else { Rates::default() },
             paused: false,
+            rests: self.rng.one_in(2),
             memory: any_memory(&mut self.rng, pieces),
         };
         self.shown.insert(ticket, (add.private, add.metadata_size));
@@ -167,6 +168,10 @@ impl World {
             0 => {
                 self.torrents.get_mut(&id).expect("listed").removed = true;
                 self.tell(Command::Remove(id));
+            }
+            1 if self.rng.one_in(2) && !self.shut => {
+                let layout = any_layout(&mut self.rng);
+                self.rest(layout);
             }
             1 => self.add(),
             14 => self.seek(),
@@ -302,6 +307,13 @@ impl World {
     }
 
     fn store_answers(&mut self) {
+        if let Some(&id) = self.loads.first()
+            && self.rng.one_in(2)
+        {
+            let error = StoreError { kind: StoreErrorKind::Missing, file: None };
+            let error = self.rng.one_in(4).then_some(error);
+            self.load(id, error);
+        }
         for _ in 0..self.rng.below(6) {
             let jobs: Vec<JobId> = self.jobs.keys().copied().collect();
             if jobs.is_empty() {
@@ -528,6 +540,9 @@ impl World {
     }
 
     fn honest_store(&mut self) {
+        while let Some(&id) = self.loads.first() {
+            self.load(id, None);
+        }
         while let Some((&job, work)) = self.jobs.first_key_value() {
             let work = work.clone();
             let done = self.right_answer(&work);

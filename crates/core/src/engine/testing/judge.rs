@@ -36,8 +36,8 @@ impl World {
 
     fn judge(&mut self, action: Action) {
         match action {
-            Action::Admit { torrent, .. } => self.torrent(torrent).admitted = true,
-            Action::Retire { torrent } => self.torrent(torrent).admitted = false,
+            Action::Admit { torrent, .. } => self.judge_welcome(torrent, true),
+            Action::Retire { torrent } => self.judge_welcome(torrent, false),
             Action::Dial { dial, torrent, remote } => {
                 assert!(self.torrent(torrent).admitted, "a dial for a torrent that rests");
                 assert!(self.dials.insert(dial, (torrent, remote)).is_none(), "{dial:?} again");
@@ -92,8 +92,18 @@ impl World {
                 self.judge_job(job, torrent, Work::Other);
             }
             Action::Release { torrent } => _ = self.torrent(torrent),
+            Action::Load { torrent } => {
+                assert!(self.torrent(torrent).dormant, "all of it is there");
+                assert!(self.loads.insert(torrent), "it is being loaded");
+            }
             Action::Notify(notice) => self.judge_notice(&notice),
         }
+    }
+
+    /// Handshakes are welcome from now on, or no longer, and were not so before.
+    fn judge_welcome(&mut self, torrent: TorrentId, welcome: bool) {
+        let before = core::mem::replace(&mut self.torrent(torrent).admitted, welcome);
+        assert_ne!(before, welcome, "{torrent:?}: no change");
     }
 
     fn judge_notice(&mut self, notice: &Notice) {
@@ -104,7 +114,7 @@ impl World {
                 let verified = Default::default();
                 let memory = self.memories.remove(&ticket);
                 let (doubted, synced) = Default::default();
-                let (admitted, removed) = (false, false);
+                let (admitted, removed, dormant) = (false, false, false);
                 let shown = self.shown.remove(&ticket).unwrap_or_default();
                 if let Some(secret) = self.secrets.remove(&ticket) {
                     self.sought.insert(torrent, secret);
@@ -117,6 +127,7 @@ impl World {
                     memory,
                     admitted,
                     removed,
+                    dormant,
                     priorities,
                     shown,
                 };
@@ -129,6 +140,16 @@ impl World {
             Notice::Completed { torrent, .. } => {
                 let status = self.engine.status(torrent).expect("it is there");
                 assert_eq!(status.left, 0);
+            }
+            Notice::Dormant { torrent } => {
+                let here = |link: &&Open| link.torrent == Some(torrent) && !link.closing;
+                let waits = |link: &Open| link.dialed.is_some();
+                assert!(!self.links.values().filter(here).any(waits), "it has a peer");
+                let known = self.torrent(torrent);
+                let memory = known.memory.as_ref().expect("it was recorded at rest");
+                assert!(memory.have.is_full() && !memory.doubt, "it is not whole");
+                assert!(known.admitted && !known.removed);
+                known.dormant = true;
             }
             Notice::Ended => {
                 assert!(self.shut && !self.ended, "ended once, after it was told to");

@@ -56,6 +56,7 @@ fn add_as(world: &mut World, files: &[u64], memory: Option<Memory>, paused: bool
         adopt: false,
         rates: Rates::default(),
         paused,
+        rests: false,
         memory,
     }));
     world.torrents.keys().find(|id| !known.contains(id)).copied().expect("one more")

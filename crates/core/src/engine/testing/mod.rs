@@ -8,6 +8,8 @@ mod judge;
 mod keeping;
 mod picking;
 #[cfg(test)]
+mod resting;
+#[cfg(test)]
 mod rules;
 mod seeking;
 mod world;
@@ -38,6 +40,9 @@ impl Engine {
         assert_eq!(self.shared.jobs(), outstanding, "jobs");
         self.torrents.iter().for_each(|(_, torrent)| torrent.check());
         self.torrents.check();
+        let waits = |link: &super::Link| matches!(link.stage, super::Stage::Lobby { .. });
+        let lobby = self.links.iter().flatten().filter(|link| waits(link)).count();
+        assert_eq!(self.lobby.links().len(), lobby, "who waits");
         let waits = |torrent: &Torrent| torrent.sleep().is_none() && torrent.wants_tick();
         let busy = self.torrents.iter().any(|(_, torrent)| waits(torrent));
         assert!(!busy || self.deadline().is_some(), "nobody wakes the engine");

@@ -64,6 +64,7 @@ fn begin(
         adopt: false,
         rates: Rates::default(),
         paused: false,
+        rests: false,
         memory: None,
     }));
     let new = world.torrents.keys().find(|torrent| !known.contains(torrent));

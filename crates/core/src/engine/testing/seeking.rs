@@ -63,6 +63,7 @@ impl World {
             adopt: true,
             rates: Rates::default(),
             paused: false,
+            rests: false,
             memory: None,
         };
         self.tell(Command::Resolve(torrent, add));
@@ -274,6 +275,7 @@ mod tests {
             adopt: false,
             rates: Rates::default(),
             paused: false,
+            rests: false,
             memory: None,
         }
     }

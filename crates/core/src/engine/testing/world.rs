@@ -27,6 +27,8 @@ pub(super) struct Known {
     pub(super) memory: Option<Memory>,
     pub(super) admitted: bool,
     pub(super) removed: bool,
+    /// It is dormant, and the driver can load it.
+    pub(super) dormant: bool,
     pub(super) priorities: Vec<Priority>,
     /// Whether it is private, and the bytes of the metadata that it gives.
     pub(super) shown: (bool, Option<u32>),
@@ -112,6 +114,8 @@ pub(super) struct World {
     pub(super) hashed: BTreeMap<(TorrentId, u32), u32>,
     pub(super) payloads: BTreeSet<u32>,
     pub(super) next_payload: u32,
+    /// Dormant torrents that are to be loaded.
+    pub(super) loads: BTreeSet<TorrentId>,
     pub(super) ended: bool,
     pub(super) shut: bool,
 }
@@ -161,6 +165,7 @@ impl World {
             hashed: BTreeMap::new(),
             payloads: BTreeSet::new(),
             next_payload: 0,
+            loads: BTreeSet::new(),
             ended: false,
             shut: false,
         }
@@ -275,6 +280,45 @@ impl World {
             known.synced.extend(covered);
         }
         self.tell(Event::Job(job, result));
+    }
+
+    /// A torrent that is dormant from the start.
+    pub(super) fn rest(&mut self, layout: Layout) -> TorrentId {
+        let (ticket, pieces, layout) = (self.rng.bits(), layout.pieces(), Arc::new(layout));
+        let priorities = std::vec![Priority::Normal; layout.files().len()];
+        self.layouts.insert(ticket, (layout, priorities));
+        let (have, synced) = (Bitset::full(pieces), Bitset::full(pieces));
+        let totals = Totals { uploaded: 7, ..Totals::default() };
+        self.memories.insert(ticket, Memory { have, synced, doubt: false, totals });
+        let before: Vec<TorrentId> = self.torrents.keys().copied().collect();
+        let info_hash = [9; 20];
+        self.tell(Command::Rest(Resting { ticket, info_hash, pieces, bytes: 1, totals }));
+        let id = self.torrents.keys().find(|id| !before.contains(id));
+        let id = *id.expect("one more");
+        self.torrents.get_mut(&id).expect("added").dormant = true;
+        id
+    }
+
+    /// A dormant torrent is loaded, or cannot be.
+    pub(super) fn load(&mut self, id: TorrentId, error: Option<StoreError>) {
+        assert!(self.loads.remove(&id), "nobody has asked");
+        let known = self.torrents.get_mut(&id).expect("a torrent of ours");
+        let add = AddTorrent {
+            ticket: self.rng.bits(),
+            info_hash: [9; 20],
+            layout: known.layout.clone(),
+            private: known.shown.0,
+            metadata_size: known.shown.1,
+            priorities: known.priorities.clone(),
+            policy: Policy::default(),
+            adopt: false,
+            rates: Rates::default(),
+            paused: false,
+            rests: true,
+            memory: known.memory.clone(),
+        };
+        known.dormant &= error.is_some() || self.shut;
+        self.tell(Event::Loaded(id, error.map_or(Ok(add.into()), Err)));
     }
 
     /// An answer such as a disk without faults gives.

@@ -83,6 +83,10 @@ impl Files {
     }
 
     /// One a file: whether its bytes are wanted.
+    pub(super) fn has_lost(&self) -> bool {
+        self.states.iter().any(|file| file.lost)
+    }
+
     pub(super) fn wanted(&self) -> Arc<[bool]> {
         self.states.iter().map(|file| file.priority != Priority::Skip).collect()
     }

@@ -25,6 +25,10 @@ impl Unproven {
         Self { pieces: Bitset::new(pieces), proving: Bitset::new(pieces) }
     }
 
+    pub(super) fn is_none(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
     pub(super) fn has(&self, piece: u32) -> bool {
         self.pieces.has(piece)
     }

@@ -64,6 +64,12 @@ pub(super) struct Torrent {
     layout: Arc<Layout>,
     policy: Policy,
     adopt: bool,
+    /// It can be loaded again, so it may become dormant.
+    rests: bool,
+    /// Handshakes for it are welcome.
+    admitted: bool,
+    /// Somebody wanted something of it then.
+    idle_since: Time,
     phase: Phase,
     next: Next,
     /// A stopped torrent starts by itself then.
@@ -142,10 +148,21 @@ enum Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
     Rest,
+    /// Become dormant.
+    Doze,
     Start,
     /// Start, and believe nothing.
     Check,
     Remove,
+}
+
+/// Whether peers may join a torrent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Readiness {
+    Now,
+    /// They are welcome, and have to wait.
+    Soon,
+    Never,
 }
 
 impl Torrent {
@@ -165,6 +182,9 @@ impl Torrent {
             metadata_size: add.metadata_size,
             policy: add.policy,
             adopt: add.adopt,
+            rests: add.rests,
+            admitted: false,
+            idle_since: now,
             phase: Phase::Stopped(None),
             next: Next::Rest,
             retry_at: None,
@@ -310,17 +330,16 @@ impl Torrent {
     }
 
     fn wind_down(&mut self, cx: &mut Cx<'_>, error: Option<StoreError>) {
+        if core::mem::take(&mut self.admitted) {
+            cx.push(Action::Retire { torrent: self.id });
+        }
         match self.phase {
             Phase::Stopping { .. } => return,
             Phase::Stopped(_) => {
                 self.phase = Phase::Stopped(error);
                 return;
             }
-            Phase::Active => cx.push(Action::Retire { torrent: self.id }),
-            Phase::Opening | Phase::Checking(_) if self.early => {
-                cx.push(Action::Retire { torrent: self.id });
-            }
-            Phase::Opening | Phase::Checking(_) => {}
+            Phase::Opening | Phase::Checking(_) | Phase::Active => {}
         }
         self.early = false;
         for &link in self.peers.keys() {
@@ -357,7 +376,8 @@ impl Torrent {
         self.phase = Phase::Stopped(error);
         match self.next {
             Next::Rest | Next::Remove => {}
-            Next::Start => self.start(cx),
+            Next::Doze if self.is_at_rest() => cx.shared.dozing.push(self.id),
+            Next::Doze | Next::Start => self.start(cx),
             Next::Check => {
                 self.memory = None;
                 self.start(cx);
@@ -368,6 +388,7 @@ impl Torrent {
     /// Begins to work with peers, once what lay on the disk is known.
     fn activate(&mut self, cx: &mut Cx<'_>) {
         cx.notify(Notice::Checked { torrent: self.id });
+        self.idle_since = cx.now;
         self.meet(cx);
         self.end_early(cx);
         if self.missing == 0 {
@@ -381,7 +402,7 @@ impl Torrent {
     /// Peers are welcome.
     fn meet(&mut self, cx: &mut Cx<'_>) {
         self.phase = Phase::Active;
-        if !self.early {
+        if !core::mem::replace(&mut self.admitted, true) {
             let (info_hash, peer_id) = (self.info_hash, cx.shared.config.peer_id);
             let terms = Terms { info_hash, peer_id, reserved: Reserved::OURS };
             cx.push(Action::Admit { torrent: self.id, terms: Arc::new(terms) });
@@ -421,6 +442,7 @@ impl Torrent {
         self.pass_turns(cx);
         self.dial_more(cx);
         self.wake = true;
+        self.doze(cx);
     }
 
     /// What was put off to the end of a call: peers that may ask again now.
@@ -534,6 +556,10 @@ impl Torrent {
     fn job(&mut self, cx: &mut Cx<'_>, task: Task) -> JobId {
         self.jobs += 1;
         cx.job(self.id, task)
+    }
+
+    fn is_all_wanted(&self) -> bool {
+        self.files.wanted().iter().all(|&wanted| wanted)
     }
 
     fn is_wanted(&self, piece: u32) -> bool {

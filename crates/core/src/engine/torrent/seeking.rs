@@ -79,6 +79,7 @@ impl Torrent {
             adopt: false,
             rates: Rates::default(),
             paused: seek.paused,
+            rests: false,
             memory: None,
         };
         let mut torrent = Self::new(id, add, now, rng);
@@ -215,6 +216,7 @@ impl Torrent {
         core::mem::swap(&mut known.phase, &mut self.phase);
         (known.next, known.news_at) = (self.next, self.news_at);
         known.early = matches!(known.phase, Phase::Active);
+        known.admitted = self.admitted;
         *self = known;
         let pieces = self.layout.pieces();
         for (_, peer) in self.peers.iter_mut() {

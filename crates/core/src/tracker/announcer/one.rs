@@ -108,6 +108,11 @@ impl One {
         }
     }
 
+    /// It knows of us, and is to be asked again then.
+    pub(super) fn resume(&mut self, at: Time) {
+        (self.known, self.next, self.early_at) = (true, at, at);
+    }
+
     /// The user is impatient.
     pub(super) fn refresh(&mut self, now: Time) {
         self.gone = false;

@@ -66,6 +66,9 @@ pub enum AskKind {
 pub enum Event {
     /// The torrent starts, or starts again.
     Start,
+    /// The torrent goes on, and its trackers know of it from an announcer that is gone: they are
+    /// asked again then. Of one that works already nothing changes.
+    Resume(Time),
     /// The download has become complete in this run; not for one that was complete already.
     Completed,
     /// The torrent stops; ends with [`Action::Stopped`].

@@ -188,11 +188,11 @@ impl Brain {
         };
         let mut key = None;
         if let (Some(state), Some(known)) = (&self.state, known) {
-            state.keep(&known.key, known.row, known.counted, known.stored);
+            state.keep(&known.key, known.row, known.counted, known.whole, known.stored);
             key = Some(known.key);
         }
         let info_hash = link.info_hash;
-        self.torrents.hold(torrent, Held { info_hash, private: false, files: 0, key });
+        self.torrents.hold(torrent, Held { info_hash, private: false, files: Some(0), key });
         self.trackers.add(torrent, info_hash, &link.trackers);
         let _ = reply.send(Ok(torrent));
         let peers = std::mem::take(&mut link.addresses);

@@ -9,6 +9,7 @@ mod dht;
 mod lan;
 mod magnets;
 mod mind;
+mod resting;
 mod routes;
 mod torrents;
 mod trackers;
@@ -37,6 +38,8 @@ use lan::Local;
 pub(crate) use magnets::Link;
 use magnets::Magnets;
 pub(crate) use mind::Mind;
+use resting::Looked;
+pub(crate) use resting::bytes;
 use torrents::Torrents;
 pub(crate) use trackers::Identity;
 use trackers::Trackers;
@@ -89,6 +92,9 @@ pub(crate) struct Brain {
     state: Option<Arc<State>>,
     trackers: Trackers,
     tracker_replies: Receiver<TrackerReply>,
+    /// What was looked up in the database.
+    found: Receiver<Looked>,
+    tell_found: Inlet<Looked>,
     outbox: Outbox<Action>,
     /// Empty between two calls, and kept for its memory.
     spare: (Outbox<Action>, Vec<Event>),
@@ -115,6 +121,9 @@ impl Brain {
         let Parts { inlet, wake, news, leave, state, identity, .. } = parts;
         // Bounded by the client, which has only so many questions under way.
         let (tell, tracker_replies) = unbounded();
+        // Bounded by the torrents: each is looked up once at a time.
+        let (teller, found) = unbounded();
+        let tell_found = Inlet::new(teller, Arc::clone(&wake));
         let local = lan.map(|listening_on| {
             Local::new(clock.now(), &listening_on, identity.rng.fork("local discovery"))
         });
@@ -139,6 +148,8 @@ impl Brain {
             state,
             trackers,
             tracker_replies,
+            found,
+            tell_found,
             outbox: Outbox::new(),
             spare: (Outbox::new(), Vec::new()),
             ending: Ending::No,
@@ -169,6 +180,7 @@ impl Brain {
         self.take_orders(now);
         self.take_replies(now);
         self.take_tracker_replies(now);
+        self.take_found(now);
         self.take_datagrams(now);
         self.work_on_lan(now);
         self.work_on_dht(now);
@@ -226,7 +238,8 @@ impl Brain {
     }
 
     fn has_mail(&self) -> bool {
-        !self.orders.is_empty() || !self.replies.is_empty() || !self.tracker_replies.is_empty()
+        let told = !self.replies.is_empty() || !self.tracker_replies.is_empty();
+        told || !self.orders.is_empty() || !self.found.is_empty()
     }
 
     fn take_orders(&mut self, now: Time) {
@@ -303,6 +316,10 @@ impl Brain {
             self.command(now, Command::Shutdown);
             self.stop_announcing(now);
         }
+    }
+
+    fn is_ending(&self) -> bool {
+        self.ending != Ending::No
     }
 
     fn is_over(&self) -> bool {

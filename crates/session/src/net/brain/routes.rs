@@ -83,6 +83,7 @@ impl Brain {
                 self.store.submit(Task::Release { torrent });
                 self.forget_if_gone(torrent);
             }
+            Action::Load { torrent } => self.wake(now, torrent),
             // Its bytes are many, and what they say is told when it is known.
             Action::Notify(Notice::Metadata { torrent, bytes }) => {
                 self.metadata_found(now, torrent, bytes);
@@ -103,6 +104,7 @@ impl Brain {
                 self.tell_announcer(now, *torrent, tracker::Event::Completed);
                 self.join_dht(now, *torrent);
             }
+            Notice::Dormant { torrent } => self.rested(now, *torrent),
             Notice::Ended => {
                 if let Ending::Closing { until } = self.ending {
                     self.ending = Ending::Telling { until };
@@ -110,6 +112,9 @@ impl Brain {
             }
             _ => {}
         }
-        self.news.push(SessionEvent::Notice(notice));
+        // Of those that were brought back at rest the caller knows.
+        if self.torrents.rested.is_none() {
+            self.news.push(SessionEvent::Notice(notice));
+        }
     }
 }

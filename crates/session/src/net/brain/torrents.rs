@@ -6,14 +6,15 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
-use toubkal_core::base::Time;
-use toubkal_core::engine::{AddTorrent, Command, Event, PeerSource, Policy, Priority, TorrentId};
+use toubkal_core::base::{Bitset, Time};
+use toubkal_core::engine::{AddTorrent, Command, Event, PeerSource, Priority, TorrentId};
 
 use super::Brain;
 use super::magnets::given_size;
+use super::resting::policy;
 use crate::net::{Known, Order, Question};
 use crate::session::{Add, AddError, Metainfo, RESERVED, SessionEvent};
-use crate::state::{Change, Key, State};
+use crate::state::{Change, Key, Row, State};
 use crate::store::{Ledger, Left, TorrentFiles};
 
 /// A name in the database, how files were left, and who remembers how they are.
@@ -22,19 +23,30 @@ type Remembered = (Option<Arc<Key>>, Option<Left>, Option<Arc<dyn Ledger>>);
 /// What the session knows of its torrents beside the engine.
 #[derive(Debug, Default)]
 pub(super) struct Torrents {
-    held: HashMap<TorrentId, Held>,
+    pub(super) held: HashMap<TorrentId, Held>,
     /// The info-hashes of all of them, and of those that are pending.
-    hashes: HashSet<[u8; 20]>,
+    pub(super) hashes: HashSet<[u8; 20]>,
     /// Given to the engine, and not named yet.
     pending: HashMap<u64, Pending>,
     ticket: u64,
+    /// The one at rest that the engine has just named.
+    pub(super) rested: Option<TorrentId>,
+}
+
+impl Torrents {
+    pub(super) fn next_ticket(&mut self) -> u64 {
+        self.ticket += 1;
+        self.ticket
+    }
 }
 
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) info_hash: [u8; 20],
+    /// Not known while it is dormant: then nobody on the local network is told of it.
     pub(super) private: bool,
-    pub(super) files: usize,
+    /// How many it has; `None` while it is dormant.
+    pub(super) files: Option<usize>,
     /// Its name in the database.
     pub(super) key: Option<Arc<Key>>,
 }
@@ -96,6 +108,14 @@ impl Brain {
             Order::Seek { link, known, reply } => self.seek(now, *link, known, reply),
             Order::Resolve(torrent, found) => self.resolve(now, torrent, found),
             Order::Loaded(torrent, bytes) => self.loaded(torrent, bytes),
+            Order::Rest(rests, reply) => drop(reply.send(self.rest(now, &rests))),
+            Order::All(reply) => {
+                let all = self.torrents.held.keys();
+                let status = |&id: &TorrentId| Some((id, self.engine.status(id)?));
+                let mut all: Vec<_> = all.filter_map(status).collect();
+                all.sort_unstable_by_key(|(id, _)| *id);
+                drop(reply.send(all));
+            }
             Order::Command(Command::Remove(torrent)) => self.remove(now, torrent),
             Order::Command(command) => {
                 self.magnets.note(&command);
@@ -137,6 +157,7 @@ impl Brain {
         }
         let (files, mut torrent) = wish(metainfo, &add)?;
         torrent.memory = known.as_mut().and_then(|known| known.memory.take());
+        torrent.rests = known.as_ref().is_some_and(|known| known.row.metainfo.is_some());
         let tiers = add.trackers.unwrap_or_else(|| metainfo.trackers.clone());
         let Some(ticket) = self.torrents.reserve(info_hash) else { return Ok(()) };
         torrent.ticket = ticket;
@@ -156,14 +177,17 @@ impl Brain {
         if self.sought(now, ticket, torrent) {
             return;
         }
-        let Some(pending) = self.torrents.pending.remove(&ticket) else { return };
+        let Some(pending) = self.torrents.pending.remove(&ticket) else {
+            self.torrents.rested = Some(torrent);
+            return;
+        };
         let Pending { info_hash, private, files, tiers, peers, nodes, file, known, reply } =
             pending;
         let (file, span, found) = file;
         let stored = known.as_ref().is_some_and(|known| known.stored);
         self.magnets.keep(torrent, file, span, stored);
         let (key, left, ledger) = self.remember(known);
-        let count = files.layout().files().len();
+        let count = Some(files.layout().files().len());
         self.torrents.hold(torrent, Held { info_hash, private, files: count, key });
         self.store.add(torrent, files, left, ledger);
         self.trackers.add(torrent, info_hash, &tiers);
@@ -186,9 +210,10 @@ impl Brain {
     ) -> Result<(), AddError> {
         let (files, mut wish) = wish(metainfo, &add)?;
         wish.memory = known.as_mut().and_then(|known| known.memory.take());
+        wish.rests = known.as_ref().is_some_and(|known| known.row.metainfo.is_some());
         let (key, left, ledger) = self.remember(known);
         let (info_hash, private, files_count) =
-            (wish.info_hash, wish.private, files.layout().files().len());
+            (wish.info_hash, wish.private, Some(files.layout().files().len()));
         self.torrents.hold(torrent, Held { info_hash, private, files: files_count, key });
         self.store.add(torrent, files, left, ledger);
         self.magnets.keep(torrent, add.torrent, metainfo.info_span.clone(), false);
@@ -199,7 +224,7 @@ impl Brain {
     /// Has the database know a torrent before its first record.
     fn remember(&self, known: Option<Box<Known>>) -> Remembered {
         let (Some(state), Some(known)) = (&self.state, known) else { return (None, None, None) };
-        state.keep(&known.key, known.row, known.counted, known.stored);
+        state.keep(&known.key, known.row, known.counted, known.whole, known.stored);
         let ledger = state.ledger(&known.key);
         (Some(known.key), known.left, Some(ledger))
     }
@@ -229,11 +254,17 @@ impl Brain {
             }
             Command::Prioritise(torrent, ref priorities) => {
                 let held = self.torrents.held.get(&torrent);
-                if held.is_none_or(|held| held.files != priorities.len()) {
+                let Some(held) = held else { return };
+                if held.files.is_some_and(|files| files != priorities.len()) {
                     return;
                 }
-                let priorities = priorities.clone();
-                (torrent, Box::new(move |row| row.priorities = Some(priorities)))
+                let (known, priorities) = (held.files.is_some(), priorities.clone());
+                let change = move |row: &mut Row| {
+                    if known || row.files() == Some(priorities.len()) {
+                        row.priorities = Some(priorities);
+                    }
+                };
+                (torrent, Box::new(change))
             }
             _ => return,
         };
@@ -243,7 +274,7 @@ impl Brain {
     }
 
     /// The database, and the name of a torrent in it.
-    fn remembered(&self, torrent: TorrentId) -> Option<(&State, &Arc<Key>)> {
+    pub(super) fn remembered(&self, torrent: TorrentId) -> Option<(&State, &Arc<Key>)> {
         let key = self.torrents.held.get(&torrent)?.key.as_ref()?;
         Some((self.state.as_deref()?, key))
     }
@@ -267,13 +298,22 @@ impl Brain {
                 drop(reply.send(search));
             }
             Question::Sources(reply) => drop(reply.send(self.engine.sources(torrent))),
-            Question::Have(reply) => drop(reply.send(self.engine.have(torrent).cloned())),
+            Question::Have(reply) => {
+                let dormant = || {
+                    let status = self.engine.status(torrent)?;
+                    Some(Bitset::full(status.pieces))
+                };
+                drop(reply.send(self.engine.have(torrent).cloned().or_else(dormant)));
+            }
         }
     }
 }
 
 /// What a torrent is to the store and to the engine; its ticket and its memory are still missing.
-fn wish(metainfo: &Metainfo, add: &Add) -> Result<(Arc<TorrentFiles>, AddTorrent), AddError> {
+pub(super) fn wish(
+    metainfo: &Metainfo,
+    add: &Add,
+) -> Result<(Arc<TorrentFiles>, AddTorrent), AddError> {
     let info_hash = metainfo.info_hash_v1.ok_or(AddError::V2Only)?;
     let files = TorrentFiles::of(metainfo, add.dir.clone()).ok_or(AddError::V2Only)?;
     let layout = Arc::clone(files.layout());
@@ -290,10 +330,11 @@ fn wish(metainfo: &Metainfo, add: &Add) -> Result<(Arc<TorrentFiles>, AddTorrent
         private: metainfo.private,
         metadata_size: given_size(add.torrent.as_ref(), metainfo),
         priorities,
-        policy: if add.sequential { Policy::Sequential } else { Policy::RarestFirst },
+        policy: policy(add.sequential),
         adopt: add.adopt,
         rates: add.rates,
         paused: add.paused,
+        rests: false,
         memory: None,
     };
     Ok((Arc::new(files), torrent))

@@ -10,6 +10,7 @@ use toubkal_core::tracker::{self, Action, Announcer, Config, News, Problem, Prog
 
 use super::Brain;
 use super::datagrams::{Asker, Wish, failed};
+use super::resting::Looked;
 use crate::net::wake::Inlet;
 use crate::session::{SessionEvent, TrackerState, TrackerStatus};
 use crate::tracker::{Ask, HttpOptions, TrackerClient, TrackerReply};
@@ -22,6 +23,12 @@ const WANT: (u32, u32) = (80, 30);
 const FEW: u32 = 5;
 /// Bytes that are left of a torrent of which nobody knows how many there are.
 const LEFT_UNKNOWN: u64 = 16 * 1024;
+
+/// Dormant torrents are announced so far apart, should many be due at once: after a start, a
+/// hundred thousand within about half an hour.
+const APART: Duration = Duration::from_millis(20);
+/// A dormant torrent whose trackers could not be asked is announced again after this.
+const REST: Duration = Duration::from_secs(1800);
 
 /// What all announcers have in common.
 #[derive(Clone, Debug)]
@@ -52,6 +59,18 @@ pub(super) struct Trackers {
     watch_at: Time,
     /// Announcers that are between their start and [`Action::Stopped`].
     running: usize,
+    /// Dormant torrents with trackers: their announcers are made when they are due.
+    naps: HashMap<TorrentId, Nap>,
+    /// When the next of them may be due.
+    apart_at: Time,
+}
+
+/// What is known of the announces of a dormant torrent.
+#[derive(Clone, Copy, Debug)]
+struct Nap {
+    due: Time,
+    /// The trackers were told that it is there.
+    known: bool,
 }
 
 struct One {
@@ -59,6 +78,10 @@ struct One {
     due: Option<Time>,
     /// Between the start and [`Action::Stopped`].
     running: bool,
+    /// When it is to go on where one before it left off.
+    resumes: Option<Time>,
+    /// Its torrent is dormant: it goes when it has its answer.
+    passing: bool,
     /// Its torrent is gone; it goes too when it has said so to the trackers.
     leaving: bool,
 }
@@ -80,6 +103,8 @@ impl Trackers {
             watched: BTreeSet::new(),
             watch_at: Time::START,
             running: 0,
+            naps: HashMap::new(),
+            apart_at: Time::START,
         }
     }
 
@@ -88,6 +113,12 @@ impl Trackers {
         if tiers.iter().all(Vec::is_empty) {
             return;
         }
+        if let Some(one) = self.announcers.get_mut(&torrent) {
+            // It is just announcing the torrent, which was dormant.
+            one.passing = false;
+            return;
+        }
+        let resumes = self.wake(torrent).filter(|nap| nap.known).map(|nap| nap.due);
         let config = Config {
             info_hash,
             peer_id: self.identity.peer_id,
@@ -99,19 +130,67 @@ impl Trackers {
         let number = (torrent.index() as u64) << 32 | u64::from(torrent.generation());
         let rng = self.identity.rng.fork_indexed("announcer", number);
         let announcer = Announcer::new(config, tiers, rng);
-        let one = One { announcer, due: None, running: false, leaving: false };
+        let (running, passing, leaving) = (false, false, false);
+        let one = One { announcer, due: None, running, resumes, passing, leaving };
         self.announcers.insert(torrent, one);
     }
 
     /// The torrent is gone.
     pub(super) fn forget(&mut self, torrent: TorrentId) {
         self.watched.remove(&torrent);
+        self.wake(torrent);
         if let Some(one) = self.announcers.get_mut(&torrent) {
             one.leaving = true;
             if !one.running {
                 self.remove(torrent);
             }
         }
+    }
+
+    /// A dormant torrent with trackers that are to be told of it, not all at once.
+    pub(super) fn rest_anew(&mut self, torrent: TorrentId, now: Time) {
+        let due = self.apart_at.max(now);
+        self.apart_at = due.after(APART);
+        self.nap(torrent, Nap { due, known: false });
+    }
+
+    /// The torrent is dormant from now on.
+    pub(super) fn rest(&mut self, now: Time, torrent: TorrentId) {
+        let Some(one) = self.announcers.get(&torrent) else { return };
+        let failing = one.announcer.status().iter().all(|it| it.state != tracker::State::Working);
+        let next = one.announcer.deadline().map_or(now.after(REST), |(at, _)| at);
+        let due = if failing { next.max(now.after(REST)) } else { next };
+        let known = one.running;
+        self.set_running(torrent, false);
+        self.remove(torrent);
+        self.nap(torrent, Nap { due, known });
+    }
+
+    fn nap(&mut self, torrent: TorrentId, nap: Nap) {
+        self.naps.insert(torrent, nap);
+        self.due.insert((nap.due, torrent));
+    }
+
+    fn wake(&mut self, torrent: TorrentId) -> Option<Nap> {
+        let nap = self.naps.remove(&torrent)?;
+        self.due.remove(&(nap.due, torrent));
+        Some(nap)
+    }
+
+    /// Whether a dormant torrent is one of which nobody lacks anything, as its trackers say.
+    fn knows_seeds_alone(&self, torrent: TorrentId) -> bool {
+        self.announcers.get(&torrent).is_some_and(|one| {
+            let nobody = |it: &tracker::Status| it.leechers.is_none_or(|count| count == 0);
+            one.passing && one.announcer.status().iter().all(nobody)
+        })
+    }
+
+    /// The announcer of a dormant torrent has nothing more to do.
+    fn has_passed(&self, torrent: TorrentId) -> bool {
+        self.announcers.get(&torrent).is_some_and(|one| {
+            let asking = |it: &tracker::Status| it.state == tracker::State::Asking;
+            one.passing && !one.announcer.status().iter().any(asking)
+        })
     }
 
     fn remove(&mut self, torrent: TorrentId) {
@@ -187,7 +266,10 @@ impl Brain {
     /// The torrent transfers, or transfers again.
     pub(super) fn start_announcing(&mut self, now: Time, torrent: TorrentId) {
         self.trackers.set_running(torrent, true);
-        self.tell_announcer(now, torrent, tracker::Event::Start);
+        let one = self.trackers.announcers.get_mut(&torrent);
+        let resumes = one.and_then(|one| one.resumes.take());
+        let event = resumes.map_or(tracker::Event::Start, tracker::Event::Resume);
+        self.tell_announcer(now, torrent, event);
     }
 
     /// Tells an announcer a fact, and carries out what it wants.
@@ -195,8 +277,11 @@ impl Brain {
         self.with_announcer(now, torrent, |announcer, out| announcer.handle(now, event, out));
     }
 
-    /// Tells all announcers that we leave.
+    /// Tells all announcers that we leave. Trackers of dormant torrents will notice.
     pub(super) fn stop_announcing(&mut self, now: Time) {
+        for torrent in self.trackers.naps.keys().copied().collect::<Vec<_>>() {
+            self.trackers.wake(torrent);
+        }
         for torrent in self.trackers.announcers.keys().copied().collect::<Vec<_>>() {
             self.tell_announcer(now, torrent, tracker::Event::Stop);
         }
@@ -206,7 +291,10 @@ impl Brain {
     pub(super) fn advance_announcers(&mut self, now: Time) {
         let due = self.trackers.due.iter().take_while(|(at, _)| *at <= now);
         for torrent in due.map(|&(_, torrent)| torrent).collect::<Vec<_>>() {
-            self.look_after(now, torrent);
+            match self.trackers.naps.contains_key(&torrent) {
+                true => self.wake_announcer(now, torrent),
+                false => self.look_after(now, torrent),
+            }
         }
         if !self.trackers.watched.is_empty() && self.trackers.watch_at <= now {
             self.trackers.watch_at = now.after(WATCH);
@@ -214,6 +302,36 @@ impl Brain {
                 self.look_after(now, torrent);
             }
         }
+    }
+
+    /// A dormant torrent is to be announced: its trackers are looked up.
+    fn wake_announcer(&mut self, now: Time, torrent: TorrentId) {
+        let Some(nap) = self.trackers.wake(torrent) else { return };
+        // Should nothing come of it.
+        self.trackers.nap(torrent, Nap { due: now.after(REST), ..nap });
+        let found = self.tell_found.clone();
+        if let Some((state, key)) = self.remembered(torrent) {
+            let then = move |tiers: Result<_, _>| {
+                found.send(Looked::Trackers(torrent, tiers.unwrap_or_default()));
+            };
+            state.trackers(key, Box::new(then));
+        }
+    }
+
+    /// The trackers of a dormant torrent are known: it is announced.
+    pub(super) fn announce_resting(
+        &mut self,
+        now: Time,
+        torrent: TorrentId,
+        tiers: &[Vec<String>],
+    ) {
+        let Some(&Nap { known, .. }) = self.trackers.naps.get(&torrent) else { return };
+        let Some(held) = self.torrents.held.get(&torrent) else { return };
+        self.trackers.add(torrent, held.info_hash, tiers);
+        let Some(one) = self.trackers.announcers.get_mut(&torrent) else { return };
+        one.passing = true;
+        one.resumes = known.then_some(now);
+        self.start_announcing(now, torrent);
     }
 
     /// Tells an announcer how its torrent is doing, and has it do what is due.
@@ -269,7 +387,10 @@ impl Brain {
         for action in actions {
             self.announcer_wants(now, torrent, action);
         }
-        self.trackers.plan(torrent);
+        match self.trackers.has_passed(torrent) {
+            true => self.trackers.rest(now, torrent),
+            false => self.trackers.plan(torrent),
+        }
     }
 
     fn announcer_wants(&mut self, now: Time, torrent: TorrentId, action: Action) {
@@ -284,6 +405,8 @@ impl Brain {
             Action::AskUdp { id, url, question } => {
                 self.trackers.wishes.push_back(Wish { torrent, id, url, question });
             }
+            // A seed has no use for seeds: the torrent stays dormant.
+            Action::Peers(_) if self.trackers.knows_seeds_alone(torrent) => {}
             Action::Peers(peers) => {
                 self.handle(now, Event::Peers(torrent, PeerSource::Tracker, peers));
             }

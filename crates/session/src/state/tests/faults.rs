@@ -59,7 +59,7 @@ fn a_read_only_database_is_read() {
     assert!(status.unwrap().success());
     let bench = Bench::new(&path);
     assert_eq!(bench.verified(&bench.key(0)), [1, 2, 29]);
-    assert_eq!(bench.state.all().unwrap().len(), 2);
+    assert_eq!(bench.all().unwrap().len(), 2);
     let key = bench.keep(0);
     assert_eq!(bench.record(&key, &[1, 2], false), Err(StoreErrorKind::Denied));
     assert_eq!(bench.verified(&key), [1, 2, 29]);

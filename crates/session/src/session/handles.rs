@@ -1,0 +1,83 @@
+//! What the handles of torrents hold, and the list of all torrents.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use toubkal_core::engine::{State, Status, TorrentId, Totals};
+
+use super::{Place, Session, Torrent};
+use crate::net::{Order, Orders};
+use crate::state::{Key, State as Database};
+
+impl Session {
+    /// The handle of a torrent that was just taken in.
+    pub(super) fn handle(&self, id: TorrentId, kept: Kept) -> Torrent {
+        let torrent = Torrent { torrent: Arc::new(Handle::new(id, kept, self.control.orders())) };
+        let mut torrents = self.torrents.lock().unwrap_or_else(PoisonError::into_inner);
+        torrents.insert(id, torrent.clone());
+        torrent
+    }
+
+    /// All torrents, and how they stand at one moment.
+    #[must_use]
+    pub fn torrents(&self) -> Vec<(Torrent, Status)> {
+        // Who is added meanwhile comes into the list afterwards.
+        let mut torrents = self.torrents.lock().unwrap_or_else(PoisonError::into_inner);
+        let (reply, answer) = crossbeam_channel::bounded(1);
+        self.control.order(Order::All(reply));
+        let all = answer.recv().unwrap_or_default();
+        let known = |(id, status)| Some((torrents.get(&id)?.clone(), status));
+        let there: Vec<(Torrent, Status)> = all.into_iter().filter_map(known).collect();
+        // Without those that were removed.
+        *torrents = there.iter().map(|(torrent, _)| (torrent.id(), torrent.clone())).collect();
+        drop(torrents);
+        there
+    }
+}
+
+/// What a handle knows of its torrent.
+#[derive(Debug)]
+pub(super) struct Handle {
+    pub(super) id: TorrentId,
+    pub(super) kept: Kept,
+    pub(super) orders: Orders,
+    /// How it stood when somebody asked.
+    pub(super) last: Mutex<Option<Box<Status>>>,
+}
+
+/// Where its metainfo is.
+#[derive(Debug)]
+pub(super) enum Kept {
+    Here(Place),
+    /// In the database.
+    There(Arc<Database>, Arc<Key>),
+}
+
+impl Handle {
+    fn new(id: TorrentId, kept: Kept, orders: Orders) -> Self {
+        Self { id, kept, orders, last: Mutex::new(None) }
+    }
+}
+
+/// A torrent of which nothing was told yet.
+pub(super) const UNKNOWN: Status = Status {
+    state: State::Opening,
+    pieces: 0,
+    have: 0,
+    wanted: 0,
+    left: 0,
+    downloaded: 0,
+    uploaded: 0,
+    wasted: 0,
+    down_rate: 0,
+    up_rate: 0,
+    peers: 0,
+    seeds: 0,
+    unchoked_by: 0,
+    unchoked: 0,
+    dialing: 0,
+    known: 0,
+    rarest: 0,
+    totals: Totals { downloaded: 0, uploaded: 0, wasted: 0 },
+    remembered: 0,
+    checked: 0,
+};
