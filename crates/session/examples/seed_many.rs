@@ -4,7 +4,8 @@
 //!     TORRENTS FOLDER STATE LISTEN COMPLETE`
 //!
 //! TORRENTS is a folder of .torrent files, FOLDER holds their files, STATE is a database. What it
-//! remembers is brought back; when there is none, all torrents are added. Once all are seeding, it
+//! remembers is brought back; when there is none, all torrents are added, in sessions of 500: each
+//! that is added holds a file open for its lock, until it is at rest. Once all are seeding, it
 //! writes their number into the file COMPLETE; it runs until it is told to end (SIGTERM).
 
 use std::path::{Path, PathBuf};
@@ -25,15 +26,13 @@ fn main() -> Result<(), Failure> {
     signal_hook::flag::register(signal_hook::consts::SIGTERM, Arc::clone(&end))?;
     let (state, listen) = (PathBuf::from(state), vec![listen.parse()?]);
     let known = state.exists();
-    let session =
-        Session::start(Options { state: Some(state), listen, dht: false, ..Options::default() })?;
-    let all = if known { session.restore()? } else { add(&session, torrents, folder)? };
-    let mut waits = all.iter().collect::<Vec<_>>();
-    while !waits.is_empty() {
-        waits.retain(|torrent| torrent.status().state != State::Seeding);
-        // What counts is the state.
-        while session.next_event(Duration::from_millis(5)).is_some() {}
+    let options = Options { state: Some(state), lan: false, dht: false, ..Options::default() };
+    if !known {
+        add(&options, torrents, folder)?;
     }
+    let session = Session::start(Options { listen, ..options })?;
+    let all = session.restore()?;
+    until_seeding(&session, &all);
     std::fs::write(complete, all.len().to_string())?;
     while !end.load(Ordering::Relaxed) {
         // Events are for people.
@@ -43,13 +42,28 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-fn add(session: &Session, torrents: &str, folder: &str) -> Result<Vec<Torrent>, Failure> {
-    let mut all = Vec::new();
-    for entry in std::fs::read_dir(Path::new(torrents))? {
-        let bytes = std::fs::read(entry?.path())?;
-        let metainfo = Arc::new(Metainfo::parse(&bytes).map_err(|error| error.to_string())?);
-        let add = Add { torrent: Some(bytes.into()), ..Add::to(folder) };
-        all.push(session.add(metainfo, add)?);
+fn until_seeding(session: &Session, all: &[Torrent]) {
+    let mut waits = all.iter().collect::<Vec<_>>();
+    while !waits.is_empty() {
+        waits.retain(|torrent| torrent.status().state != State::Seeding);
+        // What counts is the state.
+        while session.next_event(Duration::from_millis(5)).is_some() {}
     }
-    Ok(all)
+}
+
+fn add(options: &Options, torrents: &str, folder: &str) -> Result<(), Failure> {
+    let files = std::fs::read_dir(Path::new(torrents))?.collect::<Result<Vec<_>, _>>()?;
+    for files in files.chunks(500) {
+        let session = Session::start(options.clone())?;
+        let mut all = Vec::new();
+        for file in files {
+            let bytes = std::fs::read(file.path())?;
+            let metainfo = Arc::new(Metainfo::parse(&bytes).map_err(|error| error.to_string())?);
+            let add = Add { torrent: Some(bytes.into()), ..Add::to(folder) };
+            all.push(session.add(metainfo, add)?);
+        }
+        until_seeding(&session, &all);
+        session.shutdown(Duration::from_secs(60));
+    }
+    Ok(())
 }

@@ -141,17 +141,18 @@ fn a_liar_does_not_spoil_a_download() {
     let leeching = session();
     let got = leeching.add(Arc::clone(&metainfo), Add::to(to.path())).unwrap();
     until_checked(&leeching);
-    let liar = peer(leeching.listening_on()[0], &metainfo, 0);
-    let lying = std::thread::spawn(move || lie(liar));
-    // The lie is told first, then the truth arrives.
-    lying.join().unwrap();
+    let addr = leeching.listening_on()[0];
+    // The lie is told first, then the truth arrives. A hand may hear of the torrent a moment after
+    // the program does: whoever comes before is refused, and comes again.
+    let lied = (0..1_000).any(|_| lie(peer(addr, &metainfo, 0)) > 0);
+    assert!(lied, "nobody asked");
     got.add_peers(seeding.listening_on().to_vec());
     until_completed(&leeching);
     assert_same(to.path(), "true", &LENGTHS);
 }
 
-/// Lies until the link is closed; there are some requests at least.
-fn lie(mut peer: TcpStream) {
+/// Lies until the link is closed; says how often.
+fn lie(mut peer: TcpStream) -> u32 {
     let mut lies = 0;
     let mut answer = || -> std::io::Result<()> {
         peer.write_all(&encoded(&[Message::HaveAll, Message::Unchoke]))?;
@@ -170,7 +171,7 @@ fn lie(mut peer: TcpStream) {
         }
     };
     answer().unwrap_err();
-    assert!(lies > 0, "nobody asked");
+    lies
 }
 
 /// Of several givers of a piece only the one that lied is left out.

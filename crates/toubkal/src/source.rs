@@ -86,7 +86,7 @@ pub(crate) fn metainfo(source: &Source) -> Result<Metainfo, Failure> {
 /// The same, and the torrent file itself.
 ///
 /// # Errors
-/// As [`metainfo`].
+/// As [`metainfo()`].
 pub(crate) fn torrent(source: &Source) -> Result<(Metainfo, Vec<u8>), Failure> {
     let bytes = read(source)?;
     match Metainfo::parse(&bytes) {

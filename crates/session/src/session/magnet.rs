@@ -71,7 +71,8 @@ impl Session {
     }
 
     /// Fetches the metadata of a link from its peers, its trackers' and these, and nothing more:
-    /// the torrent ends when it has it, with [`SessionEvent::Resolved`]. Nothing is written.
+    /// the torrent ends when it has it, with [`Resolved`](crate::SessionEvent::Resolved). Nothing
+    /// is written.
     ///
     /// # Errors
     /// As [`Session::add_magnet`].
