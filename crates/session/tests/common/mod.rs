@@ -85,7 +85,7 @@ pub fn options() -> Options {
         "four_hands" => 4,
         _ => 1,
     };
-    Options { hands, lan: false, bootstrap: Vec::new(), ..Options::default() }
+    Options { hands, lan: false, dht: false, ..Options::default() }
 }
 
 /// A session that listens on loopback.

@@ -63,6 +63,8 @@ impl<'l> Reader<'l> {
             "xt" if after(&decoded, BTIH).is_some() => self.v1(value, &decoded)?,
             "xt" if after(&decoded, BTMH).is_some() => self.v2(value, &decoded)?,
             "xs" if after(&decoded, BTPK).is_some() => self.key(value, &decoded)?,
+            // An empty salt is none (BEP 44).
+            "s" if value.is_empty() => {}
             "s" if self.salt.is_none() => {
                 self.salt = Some((self.magnet.others.len(), name, value));
             }

@@ -149,6 +149,16 @@ fn errors_say_what_is_wrong_and_where() {
 }
 
 #[test]
+fn an_empty_salt_is_none_wherever_it_stands() {
+    let key = "ab".repeat(32);
+    for rest in ["&s=&s=", "&s=&s=6e", "&s=6e&s="] {
+        let magnet = Magnet::parse(&format!("magnet:?xs=urn:btpk:{key}{rest}")).unwrap();
+        assert!(magnet.others.is_empty(), "{rest}");
+        assert_eq!(Magnet::parse(&magnet.to_string()), Ok(magnet), "{rest}");
+    }
+}
+
+#[test]
 fn what_is_too_much_is_left_out() {
     let many: String = (0..300).map(|n| format!("&tr=http://{n}&x.pe=a:{}", n + 1)).collect();
     let magnet = read(&format!("{many}&dn={}", "é".repeat(600)));
