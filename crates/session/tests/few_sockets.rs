@@ -33,7 +33,11 @@ fn a_session_outlives_a_want_of_sockets() {
     // One is left for us, none for the session.
     drop(crowd.pop());
     let mut peer = TcpStream::connect(addr).unwrap();
-    assert!(File::open(dir.path()).is_err());
+    // The session may have closed something meanwhile: that is taken, too.
+    while let Ok(file) = File::open(dir.path()) {
+        crowd.push(file);
+        assert!(crowd.len() < 64, "the limit does not hold");
+    }
     // Two answers: a whole round lies between, in which the session tried to accept.
     let _ = torrent.status();
     let _ = torrent.status();
