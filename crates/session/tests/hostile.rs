@@ -188,7 +188,10 @@ fn among_honest_peers_only_the_liar_is_banned() {
     let leeching = session();
     let got = leeching.add(Arc::clone(&metainfo), Add::to(folders[0].path())).unwrap();
     until_checked(&leeching);
-    let liar = peer(leeching.listening_on()[0], &metainfo, 0);
+    // A hand may hear of the torrent a moment after the program does.
+    let welcome = |peer: &TcpStream| peer.peek(&mut [0]).is_ok_and(|read| read > 0);
+    let come = |_| peer(leeching.listening_on()[0], &metainfo, 0);
+    let liar = (0..1_000).map(come).find(welcome).expect("somebody is let in");
     let guilty = liar.local_addr().unwrap();
     let (tell, lied) = std::sync::mpsc::channel();
     let lying = std::thread::spawn(move || lie_at_times(liar, piece, &tell));
