@@ -24,7 +24,7 @@ pub use toubkal_wire::metainfo::Metainfo;
 
 use crate::dht::{Dht, ROUTERS, SearchStatus};
 use crate::net::{Control, Known, Order, Question};
-use handles::{Handle, Kept, UNKNOWN};
+use handles::{Handle, Kept};
 pub use magnet::Choose;
 pub(crate) use magnet::{Content, Place, read};
 pub(crate) use restore::know;
@@ -475,7 +475,7 @@ impl Torrent {
     pub fn status(&self) -> Status {
         let status = self.ask(Question::Status).flatten();
         let mut last = self.torrent.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = last.get_or_insert_with(|| Box::new(UNKNOWN));
+        let last = last.get_or_insert_default();
         match status {
             Some(status) => **last = status,
             None => last.state = State::Stopped(None),

@@ -7,11 +7,12 @@ use super::durable::Totals;
 use super::event::PeerSource;
 
 /// What a torrent is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum State {
     /// Its metadata is being looked for.
     Seeking(Seeking),
     /// Its folder is being looked at.
+    #[default]
     Opening,
     /// What lies on the disk is being checked.
     Checking {
@@ -63,7 +64,8 @@ pub struct Sources {
 }
 
 /// A torrent at one moment. Bytes are of payload; rates are bytes a second over a few seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// By default one of which nothing was told yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Status {
     /// What it is doing.
     pub state: State,

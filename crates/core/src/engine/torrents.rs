@@ -75,22 +75,12 @@ impl Dormant {
             pieces: self.pieces,
             have: self.pieces,
             wanted: self.bytes,
-            left: 0,
             downloaded,
             uploaded,
             wasted,
-            down_rate: 0,
-            up_rate: 0,
-            peers: 0,
-            seeds: 0,
-            unchoked_by: 0,
-            unchoked: 0,
-            dialing: 0,
-            known: 0,
-            rarest: 0,
             totals: self.totals,
             remembered: self.pieces,
-            checked: 0,
+            ..Status::default()
         }
     }
 }

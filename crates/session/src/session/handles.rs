@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use toubkal_core::engine::{State, Status, TorrentId, Totals};
+use toubkal_core::engine::{Status, TorrentId};
 
 use super::{Place, Session, Torrent};
 use crate::net::{Order, Orders};
@@ -57,27 +57,3 @@ impl Handle {
         Self { id, kept, orders, last: Mutex::new(None) }
     }
 }
-
-/// A torrent of which nothing was told yet.
-pub(super) const UNKNOWN: Status = Status {
-    state: State::Opening,
-    pieces: 0,
-    have: 0,
-    wanted: 0,
-    left: 0,
-    downloaded: 0,
-    uploaded: 0,
-    wasted: 0,
-    down_rate: 0,
-    up_rate: 0,
-    peers: 0,
-    seeds: 0,
-    unchoked_by: 0,
-    unchoked: 0,
-    dialing: 0,
-    known: 0,
-    rarest: 0,
-    totals: Totals { downloaded: 0, uploaded: 0, wasted: 0 },
-    remembered: 0,
-    checked: 0,
-};

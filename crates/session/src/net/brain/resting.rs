@@ -34,10 +34,7 @@ impl Brain {
 
     fn rest_one(&mut self, now: Time, rest: &Rest) -> Option<TorrentId> {
         let info_hash = rest.key.hash();
-        if !self.torrents.hashes.insert(info_hash) {
-            return None;
-        }
-        let ticket = self.torrents.next_ticket();
+        let ticket = self.torrents.reserve(info_hash)?;
         let Rest { pieces, bytes, totals, .. } = *rest;
         let resting = Resting { ticket, info_hash, pieces, bytes, totals };
         self.command(now, Command::Rest(resting));

@@ -33,13 +33,6 @@ pub(super) struct Torrents {
     pub(super) rested: Option<TorrentId>,
 }
 
-impl Torrents {
-    pub(super) fn next_ticket(&mut self) -> u64 {
-        self.ticket += 1;
-        self.ticket
-    }
-}
-
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) info_hash: [u8; 20],
@@ -85,10 +78,12 @@ impl Torrents {
 
     /// A ticket for a torrent that is given to the engine; `None` when it is there already.
     pub(super) fn reserve(&mut self, info_hash: [u8; 20]) -> Option<u64> {
-        self.hashes.insert(info_hash).then(|| {
-            self.ticket += 1;
-            self.ticket
-        })
+        self.hashes.insert(info_hash).then(|| self.next_ticket())
+    }
+
+    pub(super) fn next_ticket(&mut self) -> u64 {
+        self.ticket += 1;
+        self.ticket
     }
 
     /// Takes a torrent in.
