@@ -9,6 +9,9 @@ use crate::commands::dht::{Secret, refused};
 use crate::exit::{Exit, Failure};
 use crate::signals::Interrupt;
 
+/// How often a record is stored anew, by whoever publishes or follows it, so that nodes do not
+/// forget it (BEP 44, BEP 46).
+pub(crate) const REPEAT: Duration = Duration::from_secs(3600);
 /// How often it is seen whether the user wants an end.
 const LOOK: Duration = Duration::from_millis(50);
 /// Before a record is stored or fetched again when nobody has answered.

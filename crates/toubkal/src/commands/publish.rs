@@ -66,8 +66,6 @@ pub(crate) struct PublishArgs {
     json: bool,
 }
 
-/// How often what is published is repeated.
-const REPEAT: Duration = Duration::from_secs(3600);
 /// The same when the last time has failed.
 const RETRY: Duration = Duration::from_secs(60);
 /// How often it is seen whether there is an end.
@@ -193,13 +191,13 @@ fn tell(
 /// Tells the DHT again and again: nodes forget after two hours.
 fn repeat(dht: &Dht, item: &Item, interrupt: &Interrupt) {
     let item = NewItem::Signed(item.clone());
-    let mut next = Instant::now() + REPEAT;
+    let mut next = Instant::now() + record::REPEAT;
     while !interrupt.is_raised() {
         std::thread::sleep(LOOK);
         if Instant::now() >= next {
             let limits = Limits { interrupt, until: Instant::now() + RETRY };
             let stored = record::store(dht, &item, limits);
-            next = Instant::now() + if stored.is_ok() { REPEAT } else { RETRY };
+            next = Instant::now() + if stored.is_ok() { record::REPEAT } else { RETRY };
         }
     }
 }

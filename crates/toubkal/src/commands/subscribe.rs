@@ -70,8 +70,6 @@ pub(crate) struct SubscribeArgs {
     json: bool,
 }
 
-/// How often what is followed is repeated, so that nodes do not forget it (BEP 46).
-const REPEAT: Duration = Duration::from_secs(3600);
 /// How often it is seen whether there is an end.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -267,7 +265,7 @@ impl Follower<'_> {
                 thread::sleep(LOOK);
                 let limits = Limits { interrupt: &interrupt, until: Instant::now() + timeout };
                 if Instant::now() >= repeat && item.seq() >= known {
-                    repeat = Instant::now() + REPEAT;
+                    repeat = Instant::now() + record::REPEAT;
                     // Others do so as well.
                     let _ = record::store(&dht, &again, limits);
                 }
