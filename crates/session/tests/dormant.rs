@@ -5,9 +5,9 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use common::{assert_same, loopback, torrent_file, write_files};
+use common::{assert_same, loopback, options, wait, write_files};
 use toubkal_session::{
     Add, AddError, Metainfo, Notice, Options, Rates, Session, SessionEvent, State, Status, Torrent,
 };
@@ -20,7 +20,7 @@ fn patience() -> Duration {
 }
 
 fn start(state: Option<PathBuf>) -> Session {
-    Session::start(Options { listen: vec![loopback()], state, ..Options::default() }).unwrap()
+    Session::start(Options { listen: vec![loopback()], state, ..options() }).unwrap()
 }
 
 fn state_of(dir: &Path) -> Option<PathBuf> {
@@ -28,20 +28,7 @@ fn state_of(dir: &Path) -> Option<PathBuf> {
 }
 
 fn parsed(name: &str) -> (Arc<Metainfo>, Arc<[u8]>) {
-    let bytes = torrent_file(name, &LENGTHS, PIECE, None);
-    (Arc::new(Metainfo::parse(&bytes).unwrap()), bytes.into())
-}
-
-fn wait(torrent: &Torrent, what: &str, is_so: impl Fn(&Status) -> bool) -> Status {
-    let end = Instant::now() + Duration::from_secs(60);
-    loop {
-        let status = torrent.status();
-        if is_so(&status) {
-            return status;
-        }
-        assert!(Instant::now() < end, "waited in vain for {what}: {status:?}");
-        std::thread::yield_now();
-    }
+    common::parsed(name, &LENGTHS, PIECE)
 }
 
 /// A folder with whole torrents that a session has left in order.

@@ -5,11 +5,9 @@ mod common;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use common::{
-    assert_same, loopback, options, seed, torrent_file, until, until_completed, write_files,
-};
+use common::{assert_same, loopback, options, seed, until, until_completed, wait, write_files};
 use toubkal_session::{
     Add, AddError, Metainfo, Notice, Options, Priority, Rates, Session, SessionEvent, State,
     Status, Torrent,
@@ -29,8 +27,7 @@ fn remembering(state: &Path) -> Session {
 }
 
 fn parsed(name: &str) -> (Arc<Metainfo>, Arc<[u8]>) {
-    let bytes = torrent_file(name, &LENGTHS, PIECE, None);
-    (Arc::new(Metainfo::parse(&bytes).unwrap()), bytes.into())
+    common::parsed(name, &LENGTHS, PIECE)
 }
 
 /// What was believed, and what was checked.
@@ -40,19 +37,6 @@ fn known(status: &Status) -> (u32, u32) {
 
 fn name(torrent: &Torrent) -> String {
     torrent.metainfo().unwrap().name.clone()
-}
-
-/// Waits until a torrent is as it should be.
-fn wait(torrent: &Torrent, what: &str, is_so: impl Fn(&Status) -> bool) -> Status {
-    let end = Instant::now() + Duration::from_secs(60);
-    loop {
-        let status = torrent.status();
-        if is_so(&status) {
-            return status;
-        }
-        assert!(Instant::now() < end, "waited in vain for {what}: {status:?}");
-        std::thread::yield_now();
-    }
 }
 
 #[test]

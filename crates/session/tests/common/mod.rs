@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sha1::{Digest, Sha1};
-use toubkal_session::{Add, Metainfo, Notice, Options, Session, SessionEvent, Torrent};
+use toubkal_session::{Add, Metainfo, Notice, Options, Session, SessionEvent, Status, Torrent};
 use toubkal_wire::bencode::{Node, encode};
 
 /// How long a test waits for what must come.
@@ -64,6 +64,12 @@ pub fn torrent_file(name: &str, lengths: &[usize], piece: usize, tracker: Option
     }
 }
 
+/// A torrent, and the file of it.
+pub fn parsed(name: &str, lengths: &[usize], piece: usize) -> (Arc<Metainfo>, Arc<[u8]>) {
+    let bytes = torrent_file(name, lengths, piece, None);
+    (Arc::new(Metainfo::parse(&bytes).unwrap()), bytes.into())
+}
+
 /// Checks every byte.
 pub fn assert_same(dir: &Path, name: &str, lengths: &[usize]) {
     for (number, &length) in lengths.iter().enumerate() {
@@ -113,6 +119,19 @@ pub fn until(session: &Session, what: &str, mut is_it: impl FnMut(&Notice) -> bo
             Some(SessionEvent::Crashed { message }) => panic!("{what}: {message}"),
             _ => assert!(Instant::now() < end, "waited in vain for: {what}"),
         }
+    }
+}
+
+/// Waits until a torrent is as it should be.
+pub fn wait(torrent: &Torrent, what: &str, is_so: impl Fn(&Status) -> bool) -> Status {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let status = torrent.status();
+        if is_so(&status) {
+            return status;
+        }
+        assert!(Instant::now() < end, "waited in vain for {what}: {status:?}");
+        std::thread::yield_now();
     }
 }
 
