@@ -200,7 +200,9 @@ impl World {
                 assert!(lied, "host {host} bans {remote}, which is honest");
             }
             Notice::Dormant { .. } => {
-                let rests = machine.setup.rests && machine.links.is_empty();
+                // Who has not said yet what it wants, or waits to be let in, is with nobody.
+                let joined = |(link, _)| machine.engine.joined(link).is_some();
+                let rests = machine.setup.rests && !machine.links.iter().any(joined);
                 assert!(rests, "host {host} goes to rest, and is not alone");
                 let record = machine.disk.last_record().expect("it is recorded before");
                 let whole = record.rest && record.verified.is_full();
