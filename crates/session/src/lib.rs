@@ -30,8 +30,8 @@ mod store;
 pub mod tracker;
 
 pub use session::{
-    Add, AddError, Choose, Magnet, Metainfo, Options, RestoreError, Session, SessionEvent,
-    StartError, Torrent, TrackerState, TrackerStatus,
+    Add, AddError, Choose, Magnet, Metainfo, Options, ReadError, Reader, RestoreError, Session,
+    SessionEvent, StartError, Torrent, TrackerState, TrackerStatus,
 };
 pub use store::{TorrentFiles, Verifier};
 pub use toubkal_core::base::Bitset;

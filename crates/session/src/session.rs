@@ -6,6 +6,7 @@
 
 mod handles;
 mod magnet;
+mod reader;
 mod restore;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ use crate::net::{Control, Known, Order, Question};
 use handles::{Handle, Kept};
 pub use magnet::Choose;
 pub(crate) use magnet::{Content, Place, read};
+pub use reader::{ReadError, Reader};
 pub(crate) use restore::know;
 
 /// What is set once, when a session starts.

@@ -32,7 +32,7 @@ pub(crate) use crate::state::Rest;
 use crate::state::{Key, Refusal, Row, State, Whole};
 use crate::store::{Left, Reply, Store};
 use brain::{Brain, Identity, Mind};
-pub(crate) use brain::{Link, bytes};
+pub(crate) use brain::{Lease, Link, ReaderOrder, bytes};
 use clerk::Found;
 use clock::Clock;
 use hand::{DATAGRAMS, WAKE};
@@ -74,6 +74,8 @@ pub(crate) enum Order {
     Command(Command),
     /// Peers that the user named.
     Peers(TorrentId, Vec<SocketAddr>),
+    /// Of those who read files while they come.
+    Reader(ReaderOrder),
     /// For the DHT.
     Dht(crate::dht::Order),
     /// Something about a torrent.

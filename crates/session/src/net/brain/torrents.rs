@@ -115,9 +115,11 @@ impl Brain {
             Order::Command(command) => {
                 self.magnets.note(&command);
                 self.note(&command);
+                self.readers.note(&command);
                 self.command(now, command);
             }
             Order::Peers(torrent, peers) => self.peers(now, torrent, peers),
+            Order::Reader(order) => self.reader_order(now, order),
             Order::Dht(order) => self.dht_order(now, order),
             Order::Question(torrent, question) => self.answer(now, torrent, question),
             Order::Shutdown(patience) => self.shutdown(now, patience),
@@ -129,6 +131,7 @@ impl Brain {
         if let Some((state, key)) = self.remembered(torrent) {
             state.forget(key);
         }
+        self.readers.note(&Command::Remove(torrent));
         self.command(now, Command::Remove(torrent));
         // A stopped one goes at once, and has no files to be released.
         self.forget_if_gone(torrent);
