@@ -3,8 +3,8 @@
 //! `cargo run --release -p toubkal-session --example seek -- [MIB] [TIMES] [RATE]`
 //! makes a file of MIB mebibytes (1024) in a temporary folder and seeds it, at RATE megabytes a
 //! second (as many as go). TIMES times (7) it is downloaded anew: the first byte of the file is
-//! read as soon as the torrent is added, then that in the middle, then that at three quarters. Prints
-//! the medians and the extremes of how long each took.
+//! read as soon as the torrent is added, then that in the middle, then that at three quarters.
+//! Prints the medians and the extremes of how long each took.
 
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
