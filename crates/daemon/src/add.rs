@@ -106,7 +106,8 @@ impl Client {
         };
         let torrent = what.add_to(&self.0.session, add)?;
         let mut library = self.0.library();
-        library.insert(Entry::new(note, torrent));
+        let status = torrent.status();
+        library.insert(Entry { status, ..Entry::new(note, torrent) });
         if how.first {
             let moved = library.step(&[id], Move::Top);
             self.write(&library, &moved);

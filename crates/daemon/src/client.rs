@@ -29,6 +29,9 @@ const UPTIME: &str = "client uptime";
 const LIVES: &str = "client lives";
 pub(crate) const NUMBERS: &str = "client numbers";
 
+/// Torrents that are looked at again when they were changed.
+const LOOKED_AT_ONCE: usize = 50;
+
 /// How a client is started.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -89,6 +92,8 @@ pub(crate) struct Inner {
     /// One at a time adds or removes.
     pub(crate) adding: Mutex<()>,
     folders: Vec<PathBuf>,
+    /// What holds where nobody has changed it.
+    usual: Settings,
     /// Numbers up to this are set aside in the database.
     pub(crate) reserved: Mutex<Id>,
     pub(crate) lives: u64,
@@ -127,10 +132,8 @@ impl Client {
             let text = session.setting(key).ok().flatten();
             text.and_then(|text| text.parse::<u64>().ok()).unwrap_or(0)
         };
-        let settings = match session.setting(settings::SETTING).ok().flatten() {
-            Some(text) => serde_json::from_str(&text).unwrap_or(options.settings),
-            None => options.settings,
-        };
+        let kept = session.setting(settings::SETTING).ok().flatten();
+        let settings = settings::merge(&options.settings, kept.as_deref());
         let (lives, uptime, numbers) = (number(LIVES) + 1, number(UPTIME), number(NUMBERS));
         // Without a database that can be written, it is another life all the same.
         let _ = session.set_setting(LIVES, Some(&lives.to_string()));
@@ -145,6 +148,7 @@ impl Client {
             library: Mutex::new(library),
             adding: Mutex::default(),
             folders: options.folders,
+            usual: options.settings,
             reserved: Mutex::new(numbers),
             lives,
             turns,
@@ -207,7 +211,7 @@ impl Client {
         if settings == library.settings {
             return Ok(());
         }
-        let text = serde_json::to_string(&settings).expect("settings are plain values");
+        let text = settings::difference(&self.0.usual, &settings);
         let kept = self.0.session.set_setting(settings::SETTING, Some(&text));
         kept.map_err(Refusal::State)?;
         self.0.session.limit(settings.rates());
@@ -319,8 +323,24 @@ impl Client {
         self.write(&library, ids);
         self.write(&library, &step);
         heart::decide(&self.0, &mut library);
-        self.0.tell(&library);
+        drop(library);
+        self.look_again(ids);
         Ok(())
+    }
+
+    /// Takes over how torrents stand now, as far as that takes no time: who has changed something
+    /// wants to see it. Of many, the next beat tells.
+    fn look_again(&self, ids: &[Id]) {
+        let some = ids.iter().take(LOOKED_AT_ONCE);
+        let torrents = some.filter_map(|id| Some((*id, self.torrent(*id)?)));
+        let stand: Vec<_> = torrents.map(|(id, torrent)| (id, torrent.status())).collect();
+        let mut library = self.0.library();
+        for (id, status) in stand {
+            if let Some(entry) = library.change(id) {
+                entry.status = status;
+            }
+        }
+        self.0.tell(&library);
     }
 
     /// Checks everything that lies in the folders of torrents.
@@ -328,7 +348,9 @@ impl Client {
     /// # Errors
     /// When one of them is not there.
     pub fn check(&self, ids: &[Id]) -> Result<(), Refusal> {
-        self.each(ids, Torrent::check)
+        self.each(ids, Torrent::check)?;
+        self.look_again(ids);
+        Ok(())
     }
 
     /// Asks their trackers for peers now.
