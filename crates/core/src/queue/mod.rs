@@ -1,0 +1,18 @@
+//! What an owner of many torrents decides: which run, when one has given enough, which limits
+//! hold at this hour, and how a group shares one limit.
+//!
+//! Four machines without a word between them. Whoever holds the torrents asks them, once a
+//! second or when something has changed, and carries out what they answer; the engine knows
+//! nothing of them.
+//!
+//! | question | machine |
+//! | --- | --- |
+//! | Which torrents run, which wait? | [`Line`] |
+//!
+//! None of them keeps anything: positions, wishes, what a torrent has given and a choice made by
+//! hand are read by accessors and given back in the next life.
+
+mod line;
+mod order;
+
+pub use line::{Change, Line, Places, Shift, Slow, Stage, Standing, Wish};
