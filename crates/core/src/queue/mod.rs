@@ -8,11 +8,14 @@
 //! | question | machine |
 //! | --- | --- |
 //! | Which torrents run, which wait? | [`Line`] |
+//! | Has this one given enough? | [`Goal`] |
 //!
 //! None of them keeps anything: positions, wishes, what a torrent has given and a choice made by
 //! hand are read by accessors and given back in the next life.
 
+mod goal;
 mod line;
 mod order;
 
+pub use goal::{Ends, Given, Goal, Goals, Kept, Term, Then, Why};
 pub use line::{Change, Line, Places, Shift, Slow, Stage, Standing, Wish};
