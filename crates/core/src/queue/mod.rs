@@ -10,6 +10,7 @@
 //! | Which torrents run, which wait? | [`Line`] |
 //! | Has this one given enough? | [`Goal`] |
 //! | Which limits hold now? | [`Plan`] |
+//! | How do torrents share the limit of their group? | [`share()`] |
 //!
 //! None of them keeps anything: positions, wishes, what a torrent has given and a choice made by
 //! hand are read by accessors and given back in the next life.
@@ -18,7 +19,9 @@ mod goal;
 mod line;
 mod order;
 mod plan;
+mod share;
 
 pub use goal::{Ends, Given, Goal, Goals, Kept, Term, Then, Why};
 pub use line::{Change, Line, Places, Shift, Slow, Stage, Standing, Wish};
 pub use plan::{Day, Days, Holds, MAX_RULES, Manual, Now, Plan, Rule, RuleError, Span};
+pub use share::{Use, fair, share};
