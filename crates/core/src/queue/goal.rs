@@ -365,6 +365,19 @@ mod tests {
     }
 
     #[test]
+    fn another_limit_of_time_is_told_and_the_same_is_not() {
+        let ends = Ends { seeding: secs(10), idle: secs(10), ..Ends::default() };
+        let mut goal = goal(ends);
+        assert_eq!(all_reached(&mut goal, at(10)), [Why::Seeding, Why::Idle]);
+        goal.limit(Ends { then: Then::Remove, ..ends });
+        assert_eq!((goal.reached(at(11)), goal.deadline()), (None, None));
+        goal.limit(Ends { seeding: secs(20), idle: secs(9), ..ends });
+        assert_eq!(all_reached(&mut goal, at(11)), [Why::Idle]);
+        assert_eq!(goal.deadline(), Some(at(20)));
+        assert_eq!(all_reached(&mut goal, at(20)), [Why::Seeding]);
+    }
+
+    #[test]
     fn the_next_life_goes_on_and_tells_nothing_twice() {
         let ends = Ends { seeding: secs(100), ratio: Some(0), ..Ends::default() };
         let mut first = goal(ends);

@@ -250,22 +250,25 @@ impl Line {
 
     /// The user wants something else.
     pub fn wish(&mut self, id: u64, wish: Wish) {
-        if let Some(&name) = self.names.get(&id)
-            && self.entry(name).wish != wish
-        {
-            self.stand(name, Standing::Out);
-            self.entry_mut(name).wish = wish;
-            self.join(name);
+        if let Some((_, stage)) = self.told(id) {
+            self.tell(id, wish, stage);
         }
     }
 
     /// The torrent does something else: it is checked, it is complete, more of it is wanted.
     pub fn stage(&mut self, id: u64, stage: Stage) {
-        if let Some(&name) = self.names.get(&id)
-            && self.entry(name).stage != stage
-        {
+        if let Some((wish, _)) = self.told(id) {
+            self.tell(id, wish, stage);
+        }
+    }
+
+    /// Lets a torrent out and, as another, in again.
+    fn tell(&mut self, id: u64, wish: Wish, stage: Stage) {
+        if self.told(id) != Some((wish, stage)) {
+            let name = self.names[&id];
             self.stand(name, Standing::Out);
-            self.entry_mut(name).stage = stage;
+            let entry = self.entry_mut(name);
+            (entry.wish, entry.stage) = (wish, stage);
             self.join(name);
         }
     }
