@@ -29,9 +29,10 @@ mod state;
 mod store;
 pub mod tracker;
 
+pub use paths::free_space;
 pub use session::{
-    Add, AddError, Choose, Magnet, Metainfo, Options, RestoreError, Session, SessionEvent,
-    StartError, Torrent, TrackerState, TrackerStatus,
+    Add, AddError, Choose, InfoHash, Magnet, Metainfo, NOTE_MAX, Noted, Options, Private,
+    RestoreError, Session, SessionEvent, StartError, Torrent, TrackerState, TrackerStatus,
 };
 pub use store::{TorrentFiles, Verifier};
 pub use toubkal_core::base::Bitset;

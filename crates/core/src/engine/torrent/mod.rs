@@ -503,6 +503,10 @@ impl Torrent {
         }
     }
 
+    pub(super) fn priorities(&self) -> Vec<Priority> {
+        self.files.priorities()
+    }
+
     pub(super) fn have(&self) -> &Bitset {
         &self.have
     }
