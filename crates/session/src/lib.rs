@@ -29,9 +29,11 @@ mod state;
 mod store;
 pub mod tracker;
 
+pub use paths::free_space;
 pub use session::{
-    Add, AddError, Choose, Magnet, Metainfo, Options, ReadError, Reader, RestoreError, Session,
-    SessionEvent, StartError, Torrent, TrackerState, TrackerStatus,
+    Add, AddError, Choose, InfoHash, Magnet, Metainfo, NOTE_MAX, Noted, Options, Private,
+    ReadError, Reader, RestoreError, Session, SessionEvent, StartError, Torrent, TrackerState,
+    TrackerStatus,
 };
 pub use store::{TorrentFiles, Verifier};
 pub use toubkal_core::base::Bitset;

@@ -370,9 +370,11 @@ pub(crate) fn host_of(url: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use toubkal_session::Private;
 
     fn tracker(state: TrackerState) -> TrackerStatus {
         TrackerStatus {
+            announce: Private(String::new()),
             url: "http://tracker.example.org:6969/announce".into(),
             tier: 0,
             state,

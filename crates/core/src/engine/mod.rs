@@ -17,6 +17,7 @@
 //! leaves.
 
 mod action;
+mod answers;
 mod blame;
 pub mod bounds;
 mod choker;
@@ -61,8 +62,8 @@ use self::bounds::{HANDSHAKE_TIME, TICK};
 use self::lobby::Lobby;
 use self::shared::{Cx, Shared};
 use self::torrent::Torrent;
-use self::torrents::{Dormant, Torrents};
-use crate::base::{Bitset, Machine, Outbox, Rng, Time};
+use self::torrents::Torrents;
+use crate::base::{Machine, Outbox, Rng, Time};
 use toubkal_wire::handshake::Reserved;
 
 /// What is set once, when the engine is made.
@@ -156,44 +157,6 @@ impl Engine {
             ending: false,
             ended: false,
         }
-    }
-
-    /// How a torrent stands. `None`: there is none of that name.
-    #[must_use]
-    pub fn status(&self, torrent: TorrentId) -> Option<Status> {
-        let full = self.torrents.get(torrent).map(Torrent::status);
-        full.or_else(|| self.torrents.dormant(torrent).map(Dormant::status))
-    }
-
-    /// How many addresses of a torrent are known from where. `None`: there is none of that name.
-    #[must_use]
-    pub fn sources(&self, torrent: TorrentId) -> Option<Sources> {
-        self.torrents.get(torrent).map(Torrent::sources)
-    }
-
-    /// The connected peers of a torrent.
-    #[must_use]
-    pub fn peers(&self, torrent: TorrentId) -> Vec<PeerStatus> {
-        self.torrents.get(torrent).map(Torrent::peers).unwrap_or_default()
-    }
-
-    /// Where the other end of a link is, and which torrent it speaks of.
-    #[must_use]
-    pub fn joined(&self, link: LinkId) -> Option<(TorrentId, SocketAddr)> {
-        let known = self.links.get(link.index())?.as_ref()?;
-        match known.stage {
-            Stage::Joined(torrent) if known.generation == link.generation() => {
-                Some((torrent, known.remote))
-            }
-            _ => None,
-        }
-    }
-
-    /// The verified pieces of a torrent. `None`: there is none of that name, or it is dormant, and
-    /// so has every piece.
-    #[must_use]
-    pub fn have(&self, torrent: TorrentId) -> Option<&Bitset> {
-        self.torrents.get(torrent).map(Torrent::have)
     }
 
     /// Somebody is heard. When nobody was for a while, what failed meanwhile counts no more.

@@ -476,6 +476,10 @@ impl Torrent {
         self.wake = true;
     }
 
+    pub(super) fn priorities(&self) -> Vec<Priority> {
+        self.files.priorities()
+    }
+
     pub(super) fn have(&self) -> &Bitset {
         &self.have
     }
