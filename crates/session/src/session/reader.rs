@@ -63,7 +63,7 @@ impl From<ReadError> for io::Error {
 /// A file of a torrent, read while it comes.
 ///
 /// Its [`Read`](std::io::Read) gives verified bytes only, and waits for those that are not there:
-/// they come before all others of the torrent, in order. [`Seek`](std::io::Seek) waits for nothing;
+/// they come before all others of the torrent, in order. [`Seek`](std::io::Seek) does not wait;
 /// what was asked for at the old place is called back. A file that is not wanted is fetched until
 /// nobody reads the torrent any more. Errors of both are a [`ReadError`], inside of the
 /// [`io::Error`]; after one it may be tried again. When the reader is dropped, nothing is wished for
