@@ -66,8 +66,8 @@ impl From<ReadError> for io::Error {
 /// they come before all others of the torrent, in order. [`Seek`](std::io::Seek) does not wait;
 /// what was asked for at the old place is called back. A file that is not wanted is fetched until
 /// nobody reads the torrent any more. Errors of both are a [`ReadError`], inside of the
-/// [`io::Error`]; after one it may be tried again. When the reader is dropped, nothing is wished for
-/// any more.
+/// [`io::Error`]; after one it may be tried again. When the reader is dropped, nothing is wished
+/// for any more.
 #[derive(Debug)]
 pub struct Reader {
     torrent: Arc<Handle>,

@@ -438,7 +438,7 @@ impl Torrent {
 /// Whether a block answers a request of ours, and if so, whether it was still open.
 fn take_answer(peer: &mut Peer, now: Time, piece: u32, index: u32) -> Option<bool> {
     // BEP 6: each is answered, the one that went first before one that was asked anew.
-    let each = peer.reserved.fast() && !peer.lapsed.is_empty();
+    let each = !peer.lapsed.is_empty() && peer.reserved.fast();
     if each && peer.take_lapsed(piece, index).is_some() {
         return Some(false);
     }

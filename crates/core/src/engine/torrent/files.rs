@@ -419,7 +419,9 @@ impl Torrent {
         self.take_in(piece);
         self.sync_soon(cx);
         cx.notify(Notice::PieceDone { torrent: self.id, piece });
-        self.tell_readers(cx);
+        if self.wishes.is_some() {
+            self.tell_readers(cx);
+        }
         self.tell_have(cx, piece);
         self.finish_files(cx);
         if self.missing == 0 && self.is_wanted(piece) {

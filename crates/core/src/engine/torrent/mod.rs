@@ -449,7 +449,9 @@ impl Torrent {
         self.fill_slots(cx);
         self.pass_turns(cx);
         self.dial_more(cx);
-        self.tick_readers(cx);
+        if self.wishes.is_some() {
+            self.tick_readers(cx);
+        }
         self.wake = true;
         self.doze(cx);
     }

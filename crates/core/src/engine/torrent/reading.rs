@@ -65,6 +65,7 @@ impl Torrent {
     }
 
     /// What is due every second.
+    #[cold]
     pub(super) fn tick_readers(&mut self, cx: &mut Cx<'_>) {
         let Some(wishes) = &mut self.wishes else { return };
         wishes.tick();
@@ -85,6 +86,7 @@ impl Torrent {
     }
 
     /// Tells everybody who may read more than before, or less.
+    #[cold]
     pub(super) fn tell_readers(&mut self, cx: &mut Cx<'_>) {
         let Some(wishes) = &mut self.wishes else { return };
         let active = matches!(self.phase, super::Phase::Active);
@@ -111,6 +113,7 @@ impl Torrent {
 
     /// The block to ask this peer for that is read soonest, unless others would bring it so much
     /// sooner that they had better be asked.
+    #[cold]
     pub(super) fn choose_wished(&mut self, cx: &mut Cx<'_>, link: LinkId) -> Option<(u32, u32)> {
         let wishes = self.wishes.as_ref()?.order().len();
         for at in 0..wishes {
