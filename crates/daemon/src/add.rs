@@ -1,5 +1,6 @@
 //! Adding a torrent: what it is, and how it is to be worked on.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
@@ -52,6 +53,8 @@ pub struct How {
     pub goals: Goals,
     /// Before all others in the queue.
     pub first: bool,
+    /// Peers that the user knows of.
+    pub peers: Vec<SocketAddr>,
 }
 
 /// Why a torrent is not added.
@@ -102,6 +105,7 @@ impl Client {
             priorities,
             sequential: how.sequential,
             rates: how.rates,
+            peers: how.peers.clone(),
             // Where there is a line, it may have to wait.
             paused: wish == Wish::Paused || self.settings().queue != Queue::default(),
             note: Some(note.to_bytes().into()),
