@@ -63,6 +63,8 @@ pub(crate) enum Order {
     },
     /// Take in torrents that rest; says which are here now.
     Rest(Vec<Rest>, Sender<Vec<Option<TorrentId>>>),
+    /// How those stand that are awake, and these.
+    Awake(Vec<TorrentId>, Sender<Vec<(TorrentId, Status)>>),
     /// How all torrents stand.
     All(Sender<Vec<(TorrentId, Status)>>),
     /// Look for what a link means.

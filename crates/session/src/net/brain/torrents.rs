@@ -1,6 +1,6 @@
 //! The torrents of the session: taken in, asked about, forgotten.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
@@ -106,6 +106,12 @@ impl Brain {
             Order::Resolve(torrent, found) => self.resolve(now, torrent, found),
             Order::Loaded(torrent, bytes) => self.loaded(torrent, bytes),
             Order::Rest(rests, reply) => drop(reply.send(self.rest(now, &rests))),
+            Order::Awake(also, reply) => {
+                let all: BTreeSet<TorrentId> =
+                    self.engine.awake().into_iter().chain(also).collect();
+                let status = |id: TorrentId| Some((id, self.engine.status(id)?));
+                drop(reply.send(all.into_iter().filter_map(status).collect()));
+            }
             Order::All(reply) => {
                 let all = self.torrents.held.keys();
                 let status = |&id: &TorrentId| Some((id, self.engine.status(id)?));
