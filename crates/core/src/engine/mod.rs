@@ -10,6 +10,8 @@
 //! - `metadata.rs` what of the metadata to ask of whom, for a torrent of which only the info-hash
 //!   is known (`torrent/seeking.rs`); `contact.rs` of whom a peer is told (`torrent/talking.rs`).
 //! - `blame.rs` who lied; `torrent/files.rs` verifies, and decides what is written and believed.
+//! - `reason.rs` why a torrent is no faster than it is (`torrent/explaining.rs`); `held.rs` what it
+//!   was held up by.
 //! - `waking.rs` what becomes of torrents that nobody wants anything of; `lobby.rs` who waits.
 //!
 //! Only this file, `waking.rs` and the folder `torrent` push actions; all others are leaves.
@@ -21,6 +23,7 @@ mod choker;
 mod contact;
 mod durable;
 mod event;
+mod held;
 mod limits;
 mod lobby;
 pub mod log;
@@ -32,21 +35,25 @@ mod peer;
 mod peers;
 mod picker;
 mod pipeline;
+mod reason;
 mod roster;
 mod shared;
 mod spread;
 mod status;
+mod telling;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod torrent;
 mod torrents;
 mod turns;
 mod waking;
+mod why;
 
 pub use action::*;
 pub use durable::{Memory, Record, Totals};
 pub use event::*;
 pub use status::*;
+pub use why::*;
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -56,9 +63,10 @@ use core::net::SocketAddr;
 use self::bounds::{HANDSHAKE_TIME, TICK};
 use self::limits::Limits;
 use self::lobby::Lobby;
+use self::reason::Line;
 use self::shared::{Cx, Shared};
 use self::torrent::Torrent;
-use self::torrents::{Dormant, Torrents};
+use self::torrents::Torrents;
 use crate::base::{Bitset, Machine, Outbox, Rng, Time};
 use toubkal_wire::handshake::Reserved;
 
@@ -152,37 +160,6 @@ impl Engine {
             tick_at: None,
             ending: false,
             ended: false,
-        }
-    }
-
-    /// How a torrent stands. `None`: there is none of that name.
-    #[must_use]
-    pub fn status(&self, torrent: TorrentId) -> Option<Status> {
-        let full = self.torrents.get(torrent).map(Torrent::status);
-        full.or_else(|| self.torrents.dormant(torrent).map(Dormant::status))
-    }
-
-    /// How many addresses of a torrent are known from where. `None`: there is none of that name.
-    #[must_use]
-    pub fn sources(&self, torrent: TorrentId) -> Option<Sources> {
-        self.torrents.get(torrent).map(Torrent::sources)
-    }
-
-    /// The connected peers of a torrent.
-    #[must_use]
-    pub fn peers(&self, torrent: TorrentId) -> Vec<PeerStatus> {
-        self.torrents.get(torrent).map(Torrent::peers).unwrap_or_default()
-    }
-
-    /// Where the other end of a link is, and which torrent it speaks of.
-    #[must_use]
-    pub fn joined(&self, link: LinkId) -> Option<(TorrentId, SocketAddr)> {
-        let known = self.links.get(link.index())?.as_ref()?;
-        match known.stage {
-            Stage::Joined(torrent) if known.generation == link.generation() => {
-                Some((torrent, known.remote))
-            }
-            _ => None,
         }
     }
 
@@ -292,7 +269,14 @@ impl Engine {
         let cx = &mut cx.with(&mut self.shared);
         match torrent.join(cx, id, remote, address, peer_id, reserved) {
             Ok(()) => link.stage = Stage::Joined(torrent_id),
-            Err(reason) => cx.close(id, reason),
+            Err(reason) => {
+                cx.close(id, reason);
+                if reason == CloseReason::Ourselves {
+                    // The end that called may never hear its own name: it is closed before.
+                    let ip = remote.ip().to_canonical();
+                    torrent.met_ourselves(SocketAddr::new(ip, cx.shared.config.port));
+                }
+            }
         }
         torrent.catch_up(cx);
     }
@@ -438,12 +422,15 @@ impl Engine {
     fn tick(&mut self, cx: &mut Turn<'_>) {
         // All torrents together: the driver can bring all their records to the disk as one.
         let keep = self.shared.sync_at.take_if(|at| *at <= cx.now).is_some();
+        let mut line = Line::default();
         for id in self.torrents.beat(cx.now) {
             let Some(torrent) = self.torrents.get_mut(id) else { continue };
             let cx = &mut cx.with(&mut self.shared);
             torrent.tick(cx, keep);
             torrent.catch_up(cx);
+            line.add(torrent.down_rate());
         }
+        self.shared.line.tick(line);
         let late = |since| cx.now.since(since) > HANDSHAKE_TIME;
         self.close_waiting(|since| late(since).then_some(CloseReason::TimedOut));
     }

@@ -9,6 +9,7 @@ use super::super::bounds::{
     UNASKED_BYTES_MAX,
 };
 use super::super::event::{CloseReason, LinkId, Misbehaved, Payload, Policy};
+use super::super::held::Holder;
 use super::super::limits::Way;
 use super::super::peer::{Peer, Request};
 use super::super::shared::{Cx, Task};
@@ -41,11 +42,11 @@ impl Torrent {
         for _ in 0..peer.room(cx.now) {
             if cx.shared.storing >= STORING_BYTES_MAX {
                 cx.shared.held_up = true;
-                return;
+                return self.held.note(Holder::Disk);
             }
             let Some((piece, index)) = self.choose(cx, link) else { return };
             let block = self.layout.block(piece, index);
-            if !cx.take(Way::Down, block.length, &mut self.limits) {
+            if !cx.take(Way::Down, block.length, &mut self.limits, &mut self.held) {
                 return self.partials.unask(piece, index);
             }
             let Some(peer) = self.peers.get_mut(&link) else { return };

@@ -1,7 +1,8 @@
 //! One torrent: what it has, what it wants, whom it knows; and what becomes of it.
 //!
 //! The folder is cut by subject: `files.rs` for all that concerns the disk, `asking.rs` for what is
-//! asked of peers, `giving.rs` for what is given to them, `meeting.rs` for how they come and go.
+//! asked of peers, `giving.rs` for what is given to them, `meeting.rs` for how they come and go,
+//! `telling.rs` for what is said of it.
 
 mod asking;
 #[cfg(any(test, feature = "testing"))]
@@ -13,6 +14,7 @@ mod meeting;
 mod seeking;
 mod sleeping;
 mod talking;
+mod telling;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -35,16 +37,15 @@ use super::durable::{Durable, Memory, Totals};
 use super::event::{
     AddTorrent, CloseReason, DialId, JobId, LinkId, Policy, Priority, Rates, TorrentId,
 };
+use super::held::Held;
 use super::limits::Limits;
 use super::meter::Meter;
 use super::partial::Partials;
-use super::peer::Peer;
 use super::peers::Peers;
 use super::picker::Picker;
 use super::roster::Roster;
 use super::shared::{Cx, Task};
 use super::spread::Spread;
-use super::status::{PeerStatus, Sources, State, Status};
 use super::torrents::Sleep;
 use super::turns::Turns;
 use crate::base::{Bitset, Rng, Time};
@@ -104,6 +105,7 @@ pub(super) struct Torrent {
     spread: Option<Spread>,
     turns: Turns,
     limits: Limits,
+    held: Held,
     /// Some peer may have something to ask for that it had not before.
     wake: bool,
 
@@ -209,6 +211,7 @@ impl Torrent {
             spread: None,
             turns: Turns::default(),
             limits: Limits::new(add.rates, now),
+            held: Held::default(),
             wake: false,
             peers: Peers::default(),
             dials: BTreeMap::new(),
@@ -414,6 +417,7 @@ impl Torrent {
     pub(super) fn tick(&mut self, cx: &mut Cx<'_>, keep: bool) {
         self.down.tick();
         self.up.tick();
+        self.held.tick();
         if keep {
             self.keep(cx);
         } else if self.has_news() && self.durable.is_late(cx.now) {
@@ -469,6 +473,7 @@ impl Torrent {
 
     pub(super) fn limit(&mut self, cx: &mut Cx<'_>, rates: Rates) {
         self.limits = Limits::new(rates, cx.now);
+        self.held = Held::default();
         cx.wait_until(cx.now);
     }
 
@@ -500,56 +505,6 @@ impl Torrent {
             self.wake = true;
         } else {
             self.recount();
-        }
-    }
-
-    pub(super) fn have(&self) -> &Bitset {
-        &self.have
-    }
-
-    pub(super) fn sources(&self) -> Sources {
-        self.roster.sources()
-    }
-
-    pub(super) fn peers(&self) -> Vec<PeerStatus> {
-        self.peers.values().map(Peer::status).collect()
-    }
-
-    pub(super) fn status(&self) -> Status {
-        let count =
-            |test: fn(&Peer) -> bool| self.peers.values().filter(|p| test(p)).count() as u32;
-        let state = match &self.phase {
-            Phase::Active if self.is_seeking() => {
-                State::Seeking(self.seeking().unwrap_or_default())
-            }
-            Phase::Opening => State::Opening,
-            Phase::Checking(check) => State::Checking { done: check.done, of: check.of },
-            Phase::Active if self.missing > 0 => State::Downloading,
-            Phase::Active if !self.completed => State::Finishing,
-            Phase::Active => State::Seeding,
-            Phase::Stopping { error, .. } | Phase::Stopped(error) => State::Stopped(*error),
-        };
-        Status {
-            state,
-            pieces: self.layout.pieces(),
-            have: self.have.ones(),
-            wanted: self.wanted,
-            left: self.left,
-            downloaded: self.down.total(),
-            uploaded: self.up.total(),
-            wasted: self.wasted,
-            down_rate: self.down.rate(),
-            up_rate: self.up.rate(),
-            peers: self.peers.len() as u32,
-            seeds: count(Peer::is_seed),
-            unchoked_by: count(|peer| !peer.choking_us),
-            unchoked: count(|peer| !peer.choked),
-            dialing: self.dials.len() as u32,
-            known: self.roster.len() as u32,
-            rarest: self.picker.rarest(),
-            totals: self.totals(),
-            remembered: self.remembered,
-            checked: self.checked,
         }
     }
 

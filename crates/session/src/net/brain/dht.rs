@@ -110,8 +110,13 @@ impl Node {
     }
 
     fn knows_nobody(&self) -> bool {
+        self.nodes() == 0
+    }
+
+    /// Nodes that it knows.
+    pub(super) fn nodes(&self) -> u32 {
         let homes = self.machine.as_ref().map(Dht::status).unwrap_or_default().homes;
-        homes.iter().all(|home| home.nodes == 0)
+        homes.iter().map(|home| home.nodes as u32).sum()
     }
 
     /// How the search for peers of a torrent stands.

@@ -13,6 +13,7 @@ mod resting;
 mod routes;
 mod torrents;
 mod trackers;
+mod why;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -29,7 +30,7 @@ use super::hands::Hands;
 use super::udp::Udp;
 use super::wake::{Inlet, Wake};
 use super::{News, Order, Orders};
-use crate::session::SessionEvent;
+use crate::session::{Port, SessionEvent};
 use crate::state::State;
 use crate::store::{Reply, Store};
 use crate::tracker::TrackerReply;
@@ -59,6 +60,8 @@ pub(crate) struct Parts {
     pub(crate) udp: Udp,
     /// Where peers reach us, if it is to be said on the local network.
     pub(crate) lan: Option<Vec<SocketAddr>>,
+    /// Whether peers can reach us anywhere.
+    pub(crate) listening: bool,
     /// If there is to be a node of the DHT.
     pub(crate) dht: Option<Setup>,
     pub(crate) store: Arc<Store>,
@@ -80,6 +83,7 @@ pub(crate) struct Brain {
     hands: Hands,
     udp: Udp,
     local: Option<Local>,
+    port: Port,
     node: Option<dht::Node>,
     store: Arc<Store>,
     torrents: Torrents,
@@ -118,7 +122,7 @@ enum Ending {
 impl Brain {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { clock, engine, hands, udp, lan, dht, store, orders, replies, .. } = parts;
-        let Parts { inlet, wake, news, leave, state, identity, .. } = parts;
+        let Parts { inlet, wake, news, leave, state, identity, listening, .. } = parts;
         // Bounded by the client, which has only so many questions under way.
         let (tell, tracker_replies) = unbounded();
         // Bounded by the torrents: each is looked up once at a time.
@@ -136,6 +140,7 @@ impl Brain {
             hands,
             udp,
             local,
+            port: Port { listening, ..Port::default() },
             node,
             store,
             torrents: Torrents::default(),
@@ -287,6 +292,7 @@ impl Brain {
             let mut since = 0;
             for fact in facts.drain(..) {
                 self.overhear(now, &fact);
+                self.note_reached(&fact);
                 self.engine.handle(now, fact, &mut self.outbox);
                 since += 1;
                 if since == FACTS {
