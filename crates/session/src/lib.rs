@@ -30,9 +30,10 @@ mod store;
 pub mod tracker;
 pub mod words;
 
+pub use paths::free_space;
 pub use session::{
-    Add, AddError, Choose, Explanation, Magnet, Metainfo, Options, Port, RestoreError, Session,
-    SessionEvent, StartError, Torrent, TrackerState, TrackerStatus,
+    Add, AddError, Choose, Explanation, InfoHash, Magnet, Metainfo, NOTE_MAX, Noted, Options, Port,
+    Private, RestoreError, Session, SessionEvent, StartError, Torrent, TrackerState, TrackerStatus,
 };
 pub use store::{TorrentFiles, Verifier};
 pub use toubkal_core::base::Bitset;

@@ -361,10 +361,11 @@ pub(crate) fn attempts(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use toubkal_session::TrackerState;
+    use toubkal_session::{Private, TrackerState};
 
     fn tracker(state: TrackerState) -> TrackerStatus {
         TrackerStatus {
+            announce: Private(String::new()),
             url: "http://tracker.example.org:6969/announce".into(),
             tier: 0,
             state,

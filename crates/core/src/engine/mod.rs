@@ -17,6 +17,7 @@
 //! Only this file, `waking.rs` and the folder `torrent` push actions; all others are leaves.
 
 mod action;
+mod answers;
 mod blame;
 pub mod bounds;
 mod choker;
@@ -40,7 +41,6 @@ mod roster;
 mod shared;
 mod spread;
 mod status;
-mod telling;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod torrent;
@@ -67,7 +67,7 @@ use self::reason::Line;
 use self::shared::{Cx, Shared};
 use self::torrent::Torrent;
 use self::torrents::Torrents;
-use crate::base::{Bitset, Machine, Outbox, Rng, Time};
+use crate::base::{Machine, Outbox, Rng, Time};
 use toubkal_wire::handshake::Reserved;
 
 /// What is set once, when the engine is made.
@@ -161,13 +161,6 @@ impl Engine {
             ending: false,
             ended: false,
         }
-    }
-
-    /// The verified pieces of a torrent. `None`: there is none of that name, or it is dormant, and
-    /// so has every piece.
-    #[must_use]
-    pub fn have(&self, torrent: TorrentId) -> Option<&Bitset> {
-        self.torrents.get(torrent).map(Torrent::have)
     }
 
     /// Somebody is heard. When nobody was for a while, what failed meanwhile counts no more.

@@ -24,7 +24,8 @@ use mio::{Poll, Waker};
 use toubkal_core::base::{Bitset, Rng};
 use toubkal_core::dht::SearchStatus;
 use toubkal_core::engine::{
-    Command, Config, Memory, PeerStatus, Sources, Status, TorrentId, Totals,
+    Command, Config, Memory, PeerStatus, Priority, Sources, Status, StoreErrorKind, TorrentId,
+    Totals,
 };
 
 use crate::session::{
@@ -74,8 +75,14 @@ pub(crate) enum Order {
     Resolve(TorrentId, Result<Box<Found>, String>),
     /// The torrent file out of the database, if it is there.
     Loaded(TorrentId, Option<Arc<[u8]>>),
+    /// To be kept with a torrent in the database.
+    Note(TorrentId, Arc<[u8]>, Option<Sender<Result<(), StoreErrorKind>>>),
     /// For the engine.
     Command(Command),
+    /// Ask its trackers now.
+    Announce(TorrentId),
+    /// These trackers from now on.
+    Trackers(TorrentId, Vec<Vec<String>>),
     /// Peers that the user named.
     Peers(TorrentId, Vec<SocketAddr>),
     /// For the DHT.
@@ -110,6 +117,8 @@ pub(crate) enum Question {
     Search(Sender<Option<SearchStatus>>),
     Sources(Sender<Option<Sources>>),
     Have(Sender<Option<Bitset>>),
+    Priorities(Sender<Option<Vec<Priority>>>),
+    Tiers(Sender<Vec<Vec<String>>>),
 }
 
 /// A way for orders to the network thread.

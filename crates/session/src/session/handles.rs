@@ -1,11 +1,12 @@
 //! What the handles of torrents hold, and the list of all torrents.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam_channel::Sender;
 use toubkal_core::engine::{Status, TorrentId};
 
-use super::{Place, Session, Torrent};
+use super::{InfoHash, Place, Session, Torrent};
 use crate::net::{Order, Orders};
 use crate::state::{Key, State as Database};
 
@@ -56,9 +57,22 @@ pub(super) struct Handle {
 /// Where its metainfo is.
 #[derive(Debug)]
 pub(super) enum Kept {
-    Here(Place),
+    Here(Place, Here),
     /// In the database.
     There(Arc<Database>, Arc<Key>),
+}
+
+/// Which torrent, where.
+#[derive(Debug)]
+pub(super) struct Here {
+    pub(super) hash: InfoHash,
+    pub(super) dir: Box<Path>,
+}
+
+impl Here {
+    pub(super) fn of(hash: InfoHash, dir: &Path) -> Self {
+        Self { hash, dir: dir.into() }
+    }
 }
 
 impl Handle {

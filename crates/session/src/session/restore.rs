@@ -94,6 +94,7 @@ fn row(add: &Add, metainfo: Option<Arc<[u8]>>) -> Row {
         rates: add.rates,
         paused: add.paused,
         added: now.as_secs(),
+        note: add.note.clone(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What each reason says.
 
 use super::*;
+use crate::session::Private;
 use toubkal_core::engine::StoreError;
 
 fn explanation(why: Why) -> Explanation {
@@ -123,8 +124,10 @@ fn whoever_lacks_peers_hears_what_trackers_said_and_that_the_port_may_be_closed(
     alone.evidence = [Evidence::Addresses { known: 0, dialing: 0, failed: 0, waiting: 0 }].into();
     let url = "https://u:p@t.example/passkey/announce".into();
     let state = TrackerState::Failed { reason: "not registered".into() };
-    let (warning, seeds, leeches, next) = (None, None, None, None);
-    alone.trackers = [TrackerStatus { url, tier: 0, state, warning, seeds, leeches, next }].into();
+    let (announce, warning) = (Private(String::new()), None);
+    let (seeds, leeches, next) = (None, None, None);
+    alone.trackers =
+        [TrackerStatus { announce, url, tier: 0, state, warning, seeds, leeches, next }].into();
     alone.port = Port { listening: true, near: 1, far: 0 };
     alone.nodes = Some(0);
     assert_eq!(

@@ -1,5 +1,6 @@
 use super::super::*;
 use super::*;
+use crate::base::Bitset;
 use alloc::sync::Arc;
 use core::fmt::Debug;
 use core::net::SocketAddr;

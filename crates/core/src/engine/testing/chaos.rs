@@ -4,6 +4,7 @@
 //! `cargo xtask seeds` plays more of them. A seed that fails is played again by
 //! `cargo xtask seeds 1 --from SEED`.
 
+use crate::base::Bitset;
 use alloc::sync::Arc;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;

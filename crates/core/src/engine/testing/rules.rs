@@ -1,5 +1,6 @@
 //! Rules of the whole engine, each in a world as small as can be.
 
+use crate::base::Bitset;
 use alloc::sync::Arc;
 use core::net::SocketAddr;
 use core::time::Duration;

@@ -1,6 +1,7 @@
 //! A model of the world around one engine: it keeps the promises that hands and store make, and
 //! has every action judged.
 
+use crate::base::Bitset;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use core::net::SocketAddr;

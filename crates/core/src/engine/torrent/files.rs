@@ -82,11 +82,17 @@ impl Files {
         self.ready.clear();
     }
 
-    /// One a file: whether its bytes are wanted.
+    /// Whether a file that was complete is not there any more.
     pub(super) fn has_lost(&self) -> bool {
         self.states.iter().any(|file| file.lost)
     }
 
+    /// One a file.
+    pub(super) fn priorities(&self) -> Vec<Priority> {
+        self.states.iter().map(|file| file.priority).collect()
+    }
+
+    /// One a file: whether its bytes are wanted.
     pub(super) fn wanted(&self) -> Arc<[bool]> {
         self.states.iter().map(|file| file.priority != Priority::Skip).collect()
     }

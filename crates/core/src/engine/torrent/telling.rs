@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::super::bounds::STORING_BYTES_MAX;
+use super::super::event::Priority;
 use super::super::held::Holder;
 use super::super::limits::Way;
 use super::super::peer::Peer;
@@ -20,6 +21,10 @@ const NEW: Duration = Duration::from_secs(5);
 const EVIDENCE_MAX: usize = 5;
 
 impl Torrent {
+    pub(in super::super) fn priorities(&self) -> Vec<Priority> {
+        self.files.priorities()
+    }
+
     pub(in super::super) fn have(&self) -> &Bitset {
         &self.have
     }

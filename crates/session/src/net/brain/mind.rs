@@ -8,7 +8,7 @@ use std::path::Path;
 use toubkal_core::base::{Bitset, Machine, Outbox, Rng, Time};
 use toubkal_core::engine::log::Writer;
 use toubkal_core::engine::{
-    Action, Config, Engine, Event, LinkId, PeerStatus, Reason, Sources, Status, TorrentId,
+    Action, Config, Engine, Event, LinkId, PeerStatus, Priority, Reason, Sources, Status, TorrentId,
 };
 
 /// The engine of a session. With a log, each fact is in it before the engine hears of it, and in
@@ -100,6 +100,10 @@ impl Mind {
 
     pub(super) fn sources(&self, torrent: TorrentId) -> Option<Sources> {
         self.engine.sources(torrent)
+    }
+
+    pub(super) fn priorities(&self, torrent: TorrentId) -> Option<Vec<Priority>> {
+        self.engine.priorities(torrent)
     }
 
     pub(super) fn have(&self, torrent: TorrentId) -> Option<&Bitset> {

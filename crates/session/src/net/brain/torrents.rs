@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 use toubkal_core::base::{Bitset, Time};
-use toubkal_core::engine::{AddTorrent, Command, Event, PeerSource, Priority, TorrentId};
+use toubkal_core::engine::{
+    AddTorrent, Command, Event, PeerSource, Priority, StoreErrorKind, TorrentId,
+};
 
 use super::Brain;
 use super::magnets::given_size;
@@ -112,6 +114,19 @@ impl Brain {
                 self.note(&command);
                 self.command(now, command);
             }
+            Order::Note(torrent, note, reply) => {
+                // Not everybody waits for the answer.
+                let tell = move |written| _ = reply.map(|reply| reply.send(written));
+                match self.remembered(torrent) {
+                    Some((state, key)) => {
+                        let then = move |written: Result<bool, _>| tell(written.map(drop));
+                        state.label(key, note, Box::new(then));
+                    }
+                    None => tell(Err(StoreErrorKind::Missing)),
+                }
+            }
+            Order::Announce(torrent) => self.announce(now, torrent),
+            Order::Trackers(torrent, tiers) => self.set_trackers(now, torrent, tiers),
             Order::Peers(torrent, peers) => self.peers(now, torrent, peers),
             Order::Dht(order) => self.dht_order(now, order),
             Order::Question(torrent, question) => self.answer(now, torrent, question),
@@ -297,6 +312,20 @@ impl Brain {
                 drop(reply.send(search));
             }
             Question::Sources(reply) => drop(reply.send(self.engine.sources(torrent))),
+            Question::Tiers(reply) => {
+                match (self.trackers.tiers(torrent), self.remembered(torrent)) {
+                    (None, Some((state, key))) => {
+                        let then = move |tiers: Result<_, _>| {
+                            drop(reply.send(tiers.unwrap_or_default()));
+                        };
+                        state.trackers(key, Box::new(then));
+                    }
+                    (tiers, _) => drop(reply.send(tiers.unwrap_or_default())),
+                }
+            }
+            Question::Priorities(reply) => {
+                drop(reply.send(self.engine.priorities(torrent)));
+            }
             Question::Have(reply) => {
                 let dormant = || {
                     let status = self.engine.status(torrent)?;

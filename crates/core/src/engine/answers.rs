@@ -1,15 +1,12 @@
-//! What the engine tells when it is asked.
+//! What can be asked of an engine, at any time.
 
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
-use super::event::{LinkId, TorrentId};
-use super::status::{PeerStatus, Sources, Status};
 use super::torrent::Torrent;
 use super::torrents::Dormant;
-use super::why::Reason;
-use super::{Engine, Stage};
-use crate::base::Time;
+use super::{Engine, LinkId, PeerStatus, Priority, Reason, Sources, Stage, Status, TorrentId};
+use crate::base::{Bitset, Time};
 
 impl Engine {
     /// How a torrent stands. `None`: there is none of that name.
@@ -49,5 +46,19 @@ impl Engine {
             }
             _ => None,
         }
+    }
+
+    /// What is wanted of a torrent, one a file. `None`: there is none of that name, or it is
+    /// dormant, and all of it is wanted as usual.
+    #[must_use]
+    pub fn priorities(&self, torrent: TorrentId) -> Option<Vec<Priority>> {
+        self.torrents.get(torrent).map(Torrent::priorities)
+    }
+
+    /// The verified pieces of a torrent. `None`: there is none of that name, or it is dormant, and
+    /// so has every piece.
+    #[must_use]
+    pub fn have(&self, torrent: TorrentId) -> Option<&Bitset> {
+        self.torrents.get(torrent).map(Torrent::have)
     }
 }
