@@ -6,7 +6,11 @@ use super::limits::Way;
 use super::why::Scope;
 
 /// Seconds that are looked back.
-const WINDOW: usize = 10;
+const WINDOW: u32 = 10;
+/// Bits of a second: one a holder.
+const BITS: u32 = 5;
+/// The first bit of each second.
+const FIRST: u64 = ((1 << (WINDOW * BITS)) - 1) / ((1 << BITS) - 1);
 
 /// What holds up what would else be asked for, or given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +22,7 @@ pub(super) enum Holder {
 }
 
 impl Holder {
-    fn bit(self) -> u8 {
+    fn bit(self) -> u64 {
         match self {
             Self::Disk => 1,
             Self::Limit(Way::Down, Scope::Torrent) => 1 << 1,
@@ -33,10 +37,10 @@ impl Holder {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Held {
     /// Since the last heartbeat,
-    now: u8,
-    /// and in each second before, the newest first.
-    past: [u8; WINDOW],
-    seconds: u8,
+    now: u64,
+    /// and in each second before, the newest in the lowest bits.
+    past: u64,
+    seconds: u32,
 }
 
 impl Held {
@@ -46,24 +50,24 @@ impl Held {
 
     /// A second has gone by.
     pub(super) fn tick(&mut self) {
-        self.past.rotate_right(1);
-        self.past[0] = core::mem::take(&mut self.now);
-        self.seconds = (self.seconds + 1).min(WINDOW as u8);
+        self.past = self.past << BITS | core::mem::take(&mut self.now);
+        self.seconds = (self.seconds + 1).min(WINDOW);
     }
 
     /// So many seconds have gone by, in which nothing was held up.
     pub(super) fn pass(&mut self, seconds: u64) {
-        (0..seconds.min(WINDOW as u64 + 1)).for_each(|_| self.tick());
+        // One more than is looked back: what was since the last one.
+        (0..seconds.min(u64::from(WINDOW) + 1)).for_each(|_| self.tick());
     }
 
     /// In how many of the last ten seconds it held something up.
     pub(super) fn seconds(&self, holder: Holder) -> u32 {
-        self.past.iter().filter(|&&past| past & holder.bit() != 0).count() as u32
+        (self.past & (FIRST * holder.bit())).count_ones()
     }
 
     /// Whether it did so at least half of the time.
     pub(super) fn binds(&self, holder: Holder) -> bool {
-        2 * self.seconds(holder) >= u32::from(self.seconds.max(1))
+        2 * self.seconds(holder) >= self.seconds.max(1)
     }
 }
 
