@@ -10,9 +10,9 @@ use toubkal_session::{Notice, SessionEvent, State, Status, Torrent};
 
 use crate::add::describe;
 use crate::client::Inner;
+use crate::decide::{decide, judge};
 use crate::entry::{Entry, Heard};
-use crate::library::{Library, now};
-use crate::note::Wish;
+use crate::library::{Library, now as date};
 use crate::view::Id;
 
 /// From one look to the next.
@@ -68,7 +68,8 @@ fn leave(client: &Inner) {
     }
 }
 
-fn keep(entry: &Entry) {
+/// Writes its note down.
+pub(crate) fn keep(entry: &Entry) {
     if let Some(torrent) = &entry.torrent {
         torrent.send_note(entry.note.to_bytes().into());
     }
@@ -81,7 +82,7 @@ fn take(client: &Inner, event: SessionEvent) {
         SessionEvent::Notice(Notice::Completed { torrent, .. }) => {
             let Some(entry) = changed(&mut library, torrent) else { return };
             if entry.note.done.is_none() {
-                entry.note.done = Some(now());
+                entry.note.done = Some(date());
                 keep(entry);
             }
         }
@@ -121,17 +122,22 @@ fn look(client: &Inner, turn: &mut usize) {
     let all = client.session.torrents();
     hear(client, &all, turn);
     let mut library = client.library();
-    let (before, uptime) = (library.cursor(), library.clock.now());
+    let (before, uptime, now) = (library.cursor(), library.clock.now(), library.clock.time());
+    let mut judged = Vec::new();
     for (torrent, status) in &all {
         let Some(id) = library.by_torrent(torrent.id()) else { continue };
         let Some(entry) = library.get(id) else { continue };
-        if entry.status == *status {
-            continue;
+        let due = entry.goal.deadline().is_some_and(|at| at <= now);
+        let same = entry.status == *status;
+        if due || !same {
+            judged.push(id);
         }
-        let Some(entry) = library.change(id) else { continue };
-        update(entry, *status, uptime);
+        if !same && let Some(entry) = library.change(id) {
+            update(entry, *status, uptime);
+        }
     }
-    decide(client, &mut library);
+    judge(&mut library, &judged);
+    decide(&mut library);
     if library.cursor() != before {
         client.tell(&library);
     }
@@ -142,7 +148,7 @@ fn update(entry: &mut Entry, status: Status, uptime: u64) {
     let moved = status.totals != entry.status.totals;
     let was = std::mem::replace(&mut entry.status, status).state;
     if moved && status.down_rate + status.up_rate > 0 {
-        entry.note.active = Some(now());
+        entry.note.active = Some(date());
     }
     let kind = |state: State| std::mem::discriminant(&state);
     if kind(was) != kind(status.state) && count_times(entry, status.state, uptime) {
@@ -193,22 +199,4 @@ fn hear(client: &Inner, all: &[(Torrent, Status)], turn: &mut usize) {
         }
     }
     *turn = turn.wrapping_add(HEARD_AT_ONCE);
-}
-
-/// Has each torrent run or rest, as its user, the queue and what it has given say.
-pub(crate) fn decide(_client: &Inner, library: &mut Library) {
-    let wrong: Vec<(Id, bool)> = library
-        .iter()
-        .filter_map(|(id, entry)| {
-            let runs = entry.note.wish != Wish::Paused && !entry.note.reached;
-            (runs != entry.runs).then_some((id, runs))
-        })
-        .collect();
-    for (id, runs) in wrong {
-        let Some(entry) = library.change(id) else { continue };
-        entry.runs = runs;
-        if let Some(torrent) = &entry.torrent {
-            if runs { torrent.resume() } else { torrent.pause() }
-        }
-    }
 }

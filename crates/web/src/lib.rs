@@ -15,6 +15,9 @@ mod throttle;
 pub use access::{Access, Credentials};
 pub use server::{Options, StartError, Web};
 
+/// Whether the page is built in.
+pub const HAS_PAGE: bool = false;
+
 /// The description of the API in the form of OpenAPI 3.1, as JSON.
 #[must_use]
 pub fn openapi() -> serde_json::Value {
