@@ -2,6 +2,7 @@
 //! the API are made.
 
 mod events;
+mod fields;
 mod system;
 mod table;
 mod torrents;
