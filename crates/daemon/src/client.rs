@@ -9,16 +9,18 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use toubkal_session::{
-    self as session, InfoHash, Priority, Rates, RestoreError, Session, StoreErrorKind, Torrent,
+    self as session, InfoHash, Priority, Rates, RestoreError, Session, State, StoreErrorKind,
+    Torrent,
 };
 
 use crate::add::describe;
 use crate::changes::{Changes, Cursor};
+use crate::decide;
 use crate::edit::Edit;
 use crate::entry::{Entry, hex};
 use crate::heart;
 use crate::labels::{label, optional_label};
-use crate::library::{Library, Uptime, now};
+use crate::library::{Library, Uptime, now, places};
 use crate::note::{Goals, Note, Wish};
 use crate::settings::{self, Settings, SettingsEdit};
 use crate::view::{Id, View};
@@ -28,6 +30,9 @@ use crate::view::{Id, View};
 const UPTIME: &str = "client uptime";
 const LIVES: &str = "client lives";
 pub(crate) const NUMBERS: &str = "client numbers";
+
+/// Torrents that are looked at again when they were changed.
+const LOOKED_AT_ONCE: usize = 50;
 
 /// How a client is started.
 #[derive(Clone, Debug)]
@@ -89,6 +94,8 @@ pub(crate) struct Inner {
     /// One at a time adds or removes.
     pub(crate) adding: Mutex<()>,
     folders: Vec<PathBuf>,
+    /// What holds where nobody has changed it.
+    usual: Settings,
     /// Numbers up to this are set aside in the database.
     pub(crate) reserved: Mutex<Id>,
     pub(crate) lives: u64,
@@ -127,10 +134,8 @@ impl Client {
             let text = session.setting(key).ok().flatten();
             text.and_then(|text| text.parse::<u64>().ok()).unwrap_or(0)
         };
-        let settings = match session.setting(settings::SETTING).ok().flatten() {
-            Some(text) => serde_json::from_str(&text).unwrap_or(options.settings),
-            None => options.settings,
-        };
+        let kept = session.setting(settings::SETTING).ok().flatten();
+        let settings = settings::merge(&options.settings, kept.as_deref());
         let (lives, uptime, numbers) = (number(LIVES) + 1, number(UPTIME), number(NUMBERS));
         // Without a database that can be written, it is another life all the same.
         let _ = session.set_setting(LIVES, Some(&lives.to_string()));
@@ -145,6 +150,7 @@ impl Client {
             library: Mutex::new(library),
             adding: Mutex::default(),
             folders: options.folders,
+            usual: options.settings,
             reserved: Mutex::new(numbers),
             lives,
             turns,
@@ -207,11 +213,17 @@ impl Client {
         if settings == library.settings {
             return Ok(());
         }
-        let text = serde_json::to_string(&settings).expect("settings are plain values");
+        let text = settings::difference(&self.0.usual, &settings);
         let kept = self.0.session.set_setting(settings::SETTING, Some(&text));
         kept.map_err(Refusal::State)?;
         self.0.session.limit(settings.rates());
+        if settings.queue != library.settings.queue {
+            library.line.set_places(places(&settings.queue));
+        }
         library.settings = settings;
+        let all: Vec<Id> = library.iter().map(|(id, _)| id).collect();
+        decide::judge(&mut library, &all);
+        decide::decide(&mut library);
         library.next_turn();
         self.0.tell(&library);
         Ok(())
@@ -318,9 +330,26 @@ impl Client {
         let step = edit.queue.map(|step| library.step(ids, step)).unwrap_or_default();
         self.write(&library, ids);
         self.write(&library, &step);
-        heart::decide(&self.0, &mut library);
-        self.0.tell(&library);
+        decide::judge(&mut library, ids);
+        decide::decide(&mut library);
+        drop(library);
+        self.look_again(ids);
         Ok(())
+    }
+
+    /// Takes over how torrents stand now, as far as that takes no time: who has changed something
+    /// wants to see it. Of many, the next beat tells.
+    fn look_again(&self, ids: &[Id]) {
+        let some = ids.iter().take(LOOKED_AT_ONCE);
+        let torrents = some.filter_map(|id| Some((*id, self.torrent(*id)?)));
+        let stand: Vec<_> = torrents.map(|(id, torrent)| (id, torrent.status())).collect();
+        let mut library = self.0.library();
+        for (id, status) in stand {
+            if let Some(entry) = library.change(id) {
+                entry.status = status;
+            }
+        }
+        self.0.tell(&library);
     }
 
     /// Checks everything that lies in the folders of torrents.
@@ -328,7 +357,9 @@ impl Client {
     /// # Errors
     /// When one of them is not there.
     pub fn check(&self, ids: &[Id]) -> Result<(), Refusal> {
-        self.each(ids, Torrent::check)
+        self.each(ids, Torrent::check)?;
+        self.look_again(ids);
+        Ok(())
     }
 
     /// Asks their trackers for peers now.
@@ -344,6 +375,13 @@ impl Client {
         known(&library, ids)?;
         ids.iter().filter_map(|id| library.get(*id)?.torrent.as_ref()).for_each(act);
         Ok(())
+    }
+
+    /// Peers of a torrent that the user knows of.
+    pub fn add_peers(&self, id: Id, peers: Vec<std::net::SocketAddr>) {
+        if let Some(torrent) = self.torrent(id) {
+            torrent.add_peers(peers);
+        }
     }
 
     /// Writes notes down. What cannot be written is told by the session.
@@ -410,12 +448,15 @@ fn bring_back(session: &Session, library: &mut Library) -> Result<(), StartError
         .into_iter()
         .filter_map(|it| Some(((it.hash, it.dir), Note::parse(&it.note)?)))
         .collect();
+    let stand: HashMap<_, _> =
+        session.torrents().into_iter().map(|(torrent, status)| (torrent.id(), status)).collect();
+    let mut entries = Vec::new();
     for torrent in torrents {
         let key = (torrent.info_hash(), torrent.dir());
         let note = notes.remove(&key).unwrap_or_else(|| {
             let mut note = Note::new(library.next_id, now());
             library.next_id += 1;
-            note.rank = library.last_rank();
+            note.rank = i64::MAX;
             match torrent.metainfo() {
                 Some(metainfo) => describe(&metainfo, &mut note),
                 None => note.name = hex(&key.0),
@@ -423,14 +464,19 @@ fn bring_back(session: &Session, library: &mut Library) -> Result<(), StartError
             torrent.send_note(note.to_bytes().into());
             note
         });
-        library.insert(Entry::new(note, torrent));
+        let status = stand.get(&torrent.id()).copied().unwrap_or_default();
+        let runs = status.state != State::Stopped(None);
+        entries.push(Entry { status, runs, ..Entry::new(note, torrent) });
     }
     for ((hash, dir), note) in notes {
         let trouble = "it could not be brought back from the database".to_owned();
-        if library.by_hash(&hash).is_none() {
-            library.insert(Entry::lost(note, hash, dir, Some(trouble)));
+        if !entries.iter().any(|entry| entry.hash == hash) {
+            entries.push(Entry::lost(note, hash, dir, Some(trouble)));
         }
     }
+    entries.sort_by_key(|entry| (entry.note.rank, entry.note.id));
+    entries.into_iter().for_each(|entry| library.insert(entry));
+    decide::settle(library);
     Ok(())
 }
 

@@ -18,8 +18,10 @@
 mod add;
 mod changes;
 mod client;
+mod decide;
 mod edit;
 mod entry;
+mod goals;
 mod heart;
 mod labels;
 mod library;

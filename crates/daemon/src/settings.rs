@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use toubkal_session::Rates;
 
 /// Where the database keeps them.
@@ -60,6 +61,8 @@ pub struct Queue {
     pub seeds: Option<u32>,
     /// Both together.
     pub active: Option<u32>,
+    /// Who moves less than this for a minute, in bytes a second, does not count.
+    pub slow: Option<u64>,
 }
 
 impl Default for Settings {
@@ -109,6 +112,36 @@ pub struct SettingsEdit {
     pub add_paused: Option<bool>,
 }
 
+/// What holds: the usual, with what was kept of changes. What makes no sense is as usual.
+pub(crate) fn merge(usual: &Settings, kept: Option<&str>) -> Settings {
+    let Some(Ok(Value::Object(kept))) = kept.map(serde_json::from_str) else {
+        return usual.clone();
+    };
+    kept.into_iter().fold(usual.clone(), |settings, (key, value)| {
+        let mut object = object_of(&settings);
+        if object.contains_key(&key) {
+            object.insert(key, value);
+        }
+        serde_json::from_value(Value::Object(object)).unwrap_or(settings)
+    })
+}
+
+/// What is to be kept: only what is not as usual, so that the rest follows the configuration.
+pub(crate) fn difference(usual: &Settings, settings: &Settings) -> String {
+    let before = object_of(usual);
+    let mut changed = object_of(settings);
+    changed.retain(|key, value| before.get(key) != Some(value));
+    Value::Object(changed).to_string()
+}
+
+fn object_of(settings: &Settings) -> Map<String, Value> {
+    match serde_json::to_value(settings) {
+        Ok(Value::Object(object)) => object,
+        // A path that is not Unicode: then nothing of it is kept.
+        _ => Map::new(),
+    }
+}
+
 /// A value that is there, also when it is `null`: what is left out is not asked about.
 pub(crate) fn given<'de, D, T>(value: D) -> Result<Option<Option<T>>, D::Error>
 where
@@ -156,6 +189,20 @@ mod tests {
         settings.apply(edit);
         assert_eq!((settings.down, settings.up, settings.ratio), (None, Some(6), Some(2000)));
         assert!(serde_json::from_str::<SettingsEdit>(r#"{"dwon": 5}"#).is_err());
+    }
+
+    #[test]
+    fn what_was_changed_is_kept_and_the_rest_follows_the_configuration() {
+        let usual = Settings { down: Some(5), ..Settings::default() };
+        let changed = Settings { up: Some(7), down: None, ..usual.clone() };
+        let kept = difference(&usual, &changed);
+        assert_eq!(merge(&usual, Some(&kept)), changed);
+        let other = Settings { down: Some(9), ratio: Some(1), ..usual.clone() };
+        let merged = merge(&other, Some(&kept));
+        assert_eq!((merged.up, merged.down, merged.ratio), (Some(7), None, Some(1)));
+        for broken in ["", "[]", "{\"up\": \"fast\", \"later\": 1}"] {
+            assert_eq!(merge(&usual, Some(broken)), usual, "{broken}");
+        }
     }
 
     #[test]

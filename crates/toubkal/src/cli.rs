@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand};
 use toubkal_session::dht::ROUTERS;
 
 use crate::commands::{
-    bencode, completions, create, demo, dht, get, help, info, magnet, man, paths, publish, replay,
-    seed, sim, subscribe, tracker, verify,
+    add, bencode, completions, config, create, daemon, demo, dht, get, help, info, limits, list,
+    magnet, man, paths, publish, replay, seed, sim, steer, subscribe, tracker, verify,
 };
 use crate::exit::{Exit, Failure};
 use crate::units;
@@ -43,6 +43,18 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Get(get::GetArgs),
     Seed(seed::SeedArgs),
+    Daemon(daemon::DaemonArgs),
+    Add(add::AddArgs),
+    List(list::ListArgs),
+    Show(list::ShowArgs),
+    Pause(steer::PauseArgs),
+    Resume(steer::ResumeArgs),
+    Remove(steer::RemoveArgs),
+    Set(steer::SetArgs),
+    Limits(limits::LimitsArgs),
+    Stats(limits::StatsArgs),
+    Watch(limits::WatchArgs),
+    Config(config::ConfigArgs),
     Create(create::CreateArgs),
     Info(info::InfoArgs),
     Magnet(magnet::MagnetArgs),

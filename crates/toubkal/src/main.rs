@@ -4,12 +4,15 @@
 mod chart;
 mod cli;
 mod commands;
+mod config;
+mod control;
 mod exit;
 mod fetch;
 mod folder;
 mod json;
 mod metadata;
 mod network;
+mod places;
 mod progress;
 mod record;
 mod report;
@@ -47,7 +50,7 @@ fn main() -> ExitCode {
 }
 
 /// Says what failed, on standard error.
-fn report(failure: &Failure) {
+pub(crate) fn report(failure: &Failure) {
     if failure.what.is_empty() {
         return;
     }

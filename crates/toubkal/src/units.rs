@@ -151,6 +151,25 @@ pub(crate) fn parse_rate(text: &str) -> Result<u64, String> {
     Ok(bytes)
 }
 
+/// Reads a time in seconds: `90`, `90s`, `45m`, `36h`, `14d`.
+///
+/// # Errors
+/// A sentence for the person who typed it.
+pub(crate) fn parse_time(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let scale = match unit.trim() {
+        "" | "s" => Some(1),
+        "m" | "min" => Some(60),
+        "h" => Some(3600),
+        "d" => Some(86_400),
+        _ => None,
+    };
+    let seconds = scale.and_then(|scale| number.parse::<u64>().ok()?.checked_mul(scale));
+    seconds.ok_or_else(|| format!("a time is written like 90s, 45m, 36h or 14d, not {text:?}"))
+}
+
 /// Reads a size in bytes: `4096`, `256M` (decimal), `16KiB` (binary).
 ///
 /// # Errors
@@ -194,6 +213,15 @@ fn decimal(number: &str, scale: u64) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_have_a_unit_or_are_seconds() {
+        let times = ["90", "90s", "2m", "2min", "36h", "14d"].map(parse_time);
+        assert_eq!(times, [90, 90, 120, 120, 129_600, 1_209_600].map(Ok));
+        for text in ["", "h", "-1", "1.5h", "1w", "99999999999999999999", "999999999999999999d"] {
+            assert!(parse_time(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn sizes_have_three_significant_digits() {
