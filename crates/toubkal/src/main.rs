@@ -30,13 +30,10 @@ mod work;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use crate::cli::Cli;
 use crate::exit::Failure;
 
 fn main() -> ExitCode {
-    let outcome = match Cli::try_parse() {
+    let outcome = match cli::parse() {
         Ok(cli) => commands::run(cli.command),
         Err(error) => usage::outcome(&error),
     };

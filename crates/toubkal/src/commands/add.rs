@@ -15,6 +15,7 @@ use crate::{json as lines, progress, text, units};
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
         toubkal add debian.torrent\n  \
+        toubkal add *.torrent --tag linux --json\n  \
         toubkal add 'magnet:?xt=urn:btih:...' --dir ~/Videos --category films --paused")]
 pub(crate) struct AddArgs {
     /// Torrents: paths, http(s) addresses, magnet links, or `-` for standard input

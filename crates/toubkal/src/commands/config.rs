@@ -12,7 +12,8 @@ use crate::{places, progress};
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
         toubkal config --example > ~/.config/toubkal/config.toml\n  \
-        toubkal config --check")]
+        toubkal config --check\n  \
+        toubkal config --check --config toubkal.toml")]
 pub(crate) struct ConfigArgs {
     /// Print a file with everything that can be set, explained
     #[arg(long)]

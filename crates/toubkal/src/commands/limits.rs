@@ -12,7 +12,8 @@ use crate::{json as lines, progress, text, units};
 /// Show, or change, the limits of all torrents together
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
-        toubkal limits --down 10M --up 2M\n  \
+        toubkal limits\n  \
+        toubkal limits --down 10M --up none\n  \
         toubkal limits --alternative on")]
 pub(crate) struct LimitsArgs {
     /// Download at most this fast, or `none`
@@ -33,6 +34,10 @@ pub(crate) struct LimitsArgs {
 
 /// Show all torrents of the daemon together
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+        toubkal stats\n  \
+        toubkal stats --json | jq .down_rate\n  \
+        toubkal stats --host http://192.0.2.7:4167")]
 pub(crate) struct StatsArgs {
     /// Print JSON
     #[arg(long)]
@@ -43,6 +48,10 @@ pub(crate) struct StatsArgs {
 
 /// Print what changes, as JSON, one object a line, until Ctrl-C
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+        toubkal watch\n  \
+        toubkal watch | jq -c .removed\n  \
+        toubkal watch --host http://192.0.2.7:4167")]
 pub(crate) struct WatchArgs {
     #[command(flatten)]
     control: ControlArgs,

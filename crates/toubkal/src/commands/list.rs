@@ -11,7 +11,8 @@ use crate::{json, progress, text, units};
 
 /// List the torrents of the daemon
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  toubkal list\n  toubkal list --json | jq -r .name")]
+#[command(after_help = "Examples:\n  toubkal list\n  toubkal list debian --phase seeding\n  \
+        toubkal list --json | jq -r .name")]
 pub(crate) struct ListArgs {
     /// Only those of which the name has these words
     #[arg(value_name = "TEXT")]
@@ -35,7 +36,8 @@ pub(crate) struct ListArgs {
 
 /// Show a torrent of the daemon: how it stands, and why
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  toubkal show 7\n  toubkal show 7 --files --peers")]
+#[command(after_help = "Examples:\n  toubkal show 7\n  toubkal show 7 --files --peers\n  \
+        toubkal show 7 --json | jq .progress")]
 pub(crate) struct ShowArgs {
     /// Its number in the list, or its info-hash
     #[arg(value_name = "TORRENT")]
@@ -58,7 +60,8 @@ pub(crate) struct ShowArgs {
 
 /// Say why a torrent of the daemon is no faster, and what would help
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  toubkal explain 7\n\ndocs/explain.md tells all reasons.")]
+#[command(after_help = "Examples:\n  toubkal explain 7\n  toubkal explain 7 --json\n  \
+        toubkal list --phase downloading    (a sentence for each)")]
 pub(crate) struct ExplainArgs {
     /// Its number in the list, or its info-hash
     #[arg(value_name = "TORRENT")]

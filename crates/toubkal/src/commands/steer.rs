@@ -20,6 +20,10 @@ struct Which {
 
 /// Stop torrents, and keep them
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+        toubkal pause 7\n  \
+        toubkal pause 7 12 15\n  \
+        toubkal pause all")]
 pub(crate) struct PauseArgs {
     #[command(flatten)]
     which: Which,
@@ -27,6 +31,10 @@ pub(crate) struct PauseArgs {
 
 /// Go on with torrents
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+        toubkal resume 7\n  \
+        toubkal resume --force 7\n  \
+        toubkal resume all")]
 pub(crate) struct ResumeArgs {
     /// Whatever the queue says
     #[arg(long)]
@@ -37,6 +45,10 @@ pub(crate) struct ResumeArgs {
 
 /// Take torrents out of the list; their files stay
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+        toubkal remove 7\n  \
+        toubkal remove 7 12\n  \
+        toubkal list --phase done --json | jq .id | xargs toubkal remove")]
 pub(crate) struct RemoveArgs {
     #[command(flatten)]
     which: Which,
