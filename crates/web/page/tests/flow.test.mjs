@@ -67,7 +67,7 @@ describe("with a peer that has everything", { concurrency: false }, () => {
     await page.getByRole("button", { name: "Add", exact: true }).last().click();
     await row(page, "The climb").waitFor();
     await row(page, "The climb").getByText(/MB\/s|kB\/s/).waitFor();
-    const first = await row(page, "The climb").locator(".percent").innerText();
+    const first = (await row(page, "The climb").locator(".percent").innerText()).trim();
     assert.match(first, /^\d{1,2} %$/);
     const percent = row(page, "The climb").locator(".percent");
     const later = async () => parseInt(await percent.innerText(), 10);
