@@ -4,14 +4,16 @@ import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
-import { drop, leave, paste, row, scene, torrent, tracker, visit } from "./world.mjs";
+import { drop, escape, leave, row, scene, torrent, tracker, visit } from "./world.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 /** Rules that the page breaks, and where. */
 async function broken(page) {
   // Colours that are on their way to others are no colours yet.
-  await page.evaluate(() => Promise.all(document.getAnimations().map((it) => it.finished)));
+  await page.evaluate(() =>
+    Promise.allSettled(document.getAnimations().map((it) => it.finished)),
+  );
   await page.evaluate(AXE);
   const { violations } = await page.evaluate(() => window.axe.run(document));
   return violations.map((it) => `${it.id}: ${it.nodes.map((node) => node.html).join(" | ")}`);
@@ -60,10 +62,10 @@ describe("everybody", { concurrency: false }, () => {
       await page.getByText("notes.txt").last().waitFor();
       await page.getByText("More").last().click();
       assert.deepEqual(await broken(page), [], "add");
-      await page.keyboard.press("Escape");
-      await page.getByRole("button", { name: "Remove" }).click();
+      await escape(page);
+      await page.locator(".details").getByRole("button", { name: "Remove" }).click();
       assert.deepEqual(await broken(page), [], "remove");
-      await page.keyboard.press("Escape");
+      await escape(page);
       await page.goto(`${daemon.address}/settings`);
       await page.getByLabel("Downloads go to").waitFor();
       assert.deepEqual(await broken(page), [], "settings");
@@ -256,7 +258,7 @@ describe("everybody", { concurrency: false }, () => {
     assert.equal(settings.seeding, 86_400);
     assert.equal(settings.queue.downloads, 5);
     assert.equal(settings.alternative.on, true);
-    await page.getByLabel("Name").fill("films");
+    await page.locator(".settings").getByLabel("Name").fill("films");
     await page.getByRole("button", { name: "Make a category" }).click();
     await page.getByRole("button", { name: "Forget category films" }).click();
     await page.getByRole("button", { name: "Forget category films" }).waitFor({ state: "detached" });

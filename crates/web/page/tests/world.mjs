@@ -135,5 +135,11 @@ export const paste = (page, text) =>
     document.activeElement.dispatchEvent(event);
   }, text);
 
+/** Closes a dialog, as one does by key. */
+export async function escape(page) {
+  await page.keyboard.press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+}
+
 /** A figure that was measured, for whoever reads. */
 export const tell = (name, value) => console.log(`# ${name}: ${value}`);

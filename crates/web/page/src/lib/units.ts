@@ -39,6 +39,11 @@ export function percent(part: number): string {
   return `${Math.floor(Math.min(1, Math.max(0, part)) * 100 + 1e-9)} %`;
 }
 
+/** The same for a column: as wide with one digit as with two. */
+export function steadyPercent(part: number): string {
+  return percent(part).padStart(4, "\u2007");
+}
+
 /** About how long: one unit, rounded; nothing when it is so long that it is no answer. */
 export function span(seconds: number): string {
   if (seconds < 55) return `${(Math.floor(seconds / 5) + 1) * 5} s`;
