@@ -15,11 +15,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod about;
 mod add;
 mod changes;
 mod client;
 mod edit;
 mod entry;
+mod fetch;
 mod heart;
 mod labels;
 mod library;
@@ -28,6 +30,7 @@ mod note;
 mod settings;
 mod view;
 
+pub use about::{About, Facts};
 pub use add::{AddError, How, What};
 pub use changes::{Changes, Cursor};
 pub use client::{Client, Options, Refusal, StartError};
