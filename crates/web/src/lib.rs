@@ -11,6 +11,7 @@ mod metrics;
 mod problem;
 mod server;
 mod throttle;
+mod transmission;
 
 pub use access::{Access, Credentials};
 pub use server::{Options, StartError, Web};
