@@ -1,18 +1,21 @@
 //! Adding a torrent: what it is, and how it is to be worked on.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use toubkal_session::{
-    self as session, Add, InfoHash, Magnet, Metainfo, Priority, Rates, Session, Torrent,
+    self as session, Add, InfoHash, Magnet, Metainfo, Priority, Rates, Session, State, Torrent,
 };
 
 use crate::client::{Client, NUMBERS, Refusal, priority};
+use crate::decide;
 use crate::edit::Move;
 use crate::entry::{Entry, hex};
 use crate::labels::{label, optional_label};
 use crate::library::now;
 use crate::note::{Goals, Note, Wish};
+use crate::settings::Queue;
 use crate::view::Id;
 
 /// Numbers that are set aside at once, so that none is given twice after a kill.
@@ -50,6 +53,8 @@ pub struct How {
     pub goals: Goals,
     /// Before all others in the queue.
     pub first: bool,
+    /// Peers that the user knows of.
+    pub peers: Vec<SocketAddr>,
 }
 
 /// Why a torrent is not added.
@@ -100,18 +105,22 @@ impl Client {
             priorities,
             sequential: how.sequential,
             rates: how.rates,
-            paused: wish == Wish::Paused,
+            peers: how.peers.clone(),
+            // Where there is a line, it may have to wait.
+            paused: wish == Wish::Paused || self.settings().queue != Queue::default(),
             note: Some(note.to_bytes().into()),
             ..Add::to(dir)
         };
         let torrent = what.add_to(&self.0.session, add)?;
         let mut library = self.0.library();
         let status = torrent.status();
-        library.insert(Entry { status, ..Entry::new(note, torrent) });
+        let runs = status.state != State::Stopped(None);
+        library.insert(Entry { status, runs, ..Entry::new(note, torrent) });
         if how.first {
             let moved = library.step(&[id], Move::Top);
             self.write(&library, &moved);
         }
+        decide::decide(&mut library);
         self.0.tell(&library);
         Ok(id)
     }

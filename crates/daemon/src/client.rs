@@ -9,17 +9,19 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use toubkal_session::{
-    self as session, InfoHash, Priority, Rates, RestoreError, Session, StoreErrorKind, Torrent,
+    self as session, InfoHash, Priority, Rates, RestoreError, Session, State, StoreErrorKind,
+    Torrent,
 };
 
 use crate::about::Facts;
 use crate::add::describe;
 use crate::changes::{Changes, Cursor};
+use crate::decide;
 use crate::edit::Edit;
 use crate::entry::{Entry, hex};
 use crate::heart;
 use crate::labels::{label, optional_label};
-use crate::library::{Library, Uptime, now};
+use crate::library::{Library, Uptime, now, places};
 use crate::note::{Goals, Note, Wish};
 use crate::settings::{self, Settings, SettingsEdit};
 use crate::view::{Id, View};
@@ -228,7 +230,13 @@ impl Client {
         let kept = self.0.session.set_setting(settings::SETTING, Some(&text));
         kept.map_err(Refusal::State)?;
         self.0.session.limit(settings.rates());
+        if settings.queue != library.settings.queue {
+            library.line.set_places(places(&settings.queue));
+        }
         library.settings = settings;
+        let all: Vec<Id> = library.iter().map(|(id, _)| id).collect();
+        decide::judge(&mut library, &all);
+        decide::decide(&mut library);
         library.next_turn();
         self.0.tell(&library);
         Ok(())
@@ -335,7 +343,8 @@ impl Client {
         let step = edit.queue.map(|step| library.step(ids, step)).unwrap_or_default();
         self.write(&library, ids);
         self.write(&library, &step);
-        heart::decide(&self.0, &mut library);
+        decide::judge(&mut library, ids);
+        decide::decide(&mut library);
         drop(library);
         self.look_again(ids);
         Ok(())
@@ -379,6 +388,13 @@ impl Client {
         known(&library, ids)?;
         ids.iter().filter_map(|id| library.get(*id)?.torrent.as_ref()).for_each(act);
         Ok(())
+    }
+
+    /// Peers of a torrent that the user knows of.
+    pub fn add_peers(&self, id: Id, peers: Vec<std::net::SocketAddr>) {
+        if let Some(torrent) = self.torrent(id) {
+            torrent.add_peers(peers);
+        }
     }
 
     /// Writes notes down. What cannot be written is told by the session.
@@ -445,12 +461,15 @@ fn bring_back(session: &Session, library: &mut Library) -> Result<(), StartError
         .into_iter()
         .filter_map(|it| Some(((it.hash, it.dir), Note::parse(&it.note)?)))
         .collect();
+    let stand: HashMap<_, _> =
+        session.torrents().into_iter().map(|(torrent, status)| (torrent.id(), status)).collect();
+    let mut entries = Vec::new();
     for torrent in torrents {
         let key = (torrent.info_hash(), torrent.dir());
         let note = notes.remove(&key).unwrap_or_else(|| {
             let mut note = Note::new(library.next_id, now());
             library.next_id += 1;
-            note.rank = library.last_rank();
+            note.rank = i64::MAX;
             match torrent.metainfo() {
                 Some(metainfo) => describe(&metainfo, &mut note),
                 None => note.name = hex(&key.0),
@@ -458,14 +477,19 @@ fn bring_back(session: &Session, library: &mut Library) -> Result<(), StartError
             torrent.send_note(note.to_bytes().into());
             note
         });
-        library.insert(Entry::new(note, torrent));
+        let status = stand.get(&torrent.id()).copied().unwrap_or_default();
+        let runs = status.state != State::Stopped(None);
+        entries.push(Entry { status, runs, ..Entry::new(note, torrent) });
     }
     for ((hash, dir), note) in notes {
         let trouble = "it could not be brought back from the database".to_owned();
-        if library.by_hash(&hash).is_none() {
-            library.insert(Entry::lost(note, hash, dir, Some(trouble)));
+        if !entries.iter().any(|entry| entry.hash == hash) {
+            entries.push(Entry::lost(note, hash, dir, Some(trouble)));
         }
     }
+    entries.sort_by_key(|entry| (entry.note.rank, entry.note.id));
+    entries.into_iter().for_each(|entry| library.insert(entry));
+    decide::settle(library);
     Ok(())
 }
 

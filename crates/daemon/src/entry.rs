@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use toubkal_core::queue::{self, Goal, Stage};
 use toubkal_session::{InfoHash, State, Status, StoreError, Torrent, TrackerState, TrackerStatus};
 
+use crate::goals;
 use crate::note::{Note, Wish};
 use crate::view::{Phase, View};
 
@@ -46,6 +48,8 @@ pub(crate) struct Entry {
     /// Why it does no more than it does.
     pub(crate) why: String,
     pub(crate) heard: Heard,
+    /// When it has given enough.
+    pub(crate) goal: Goal,
     /// The session was told to run it.
     pub(crate) runs: bool,
     /// At which turn something changed that is shown.
@@ -61,7 +65,9 @@ impl Entry {
     /// One that could not be brought back.
     pub(crate) fn lost(note: Note, hash: InfoHash, dir: PathBuf, trouble: Option<String>) -> Self {
         let runs = note.wish != Wish::Paused && !note.reached;
+        let goal = goals::begin(&note);
         Self {
+            goal,
             note,
             hash,
             dir,
@@ -93,6 +99,27 @@ impl Entry {
         }
     }
 
+    /// What it wants in the queue.
+    pub(crate) fn wish(&self) -> queue::Wish {
+        match self.note.wish {
+            _ if self.note.reached => queue::Wish::Paused,
+            Wish::Paused => queue::Wish::Paused,
+            Wish::Queued => queue::Wish::Queued,
+            Wish::Forced => queue::Wish::Forced,
+        }
+    }
+
+    /// What it does, or would do, when it runs.
+    pub(crate) fn stage(&self) -> Stage {
+        match self.status.state {
+            State::Checking { .. } => Stage::Check,
+            State::Seeding => Stage::Seed,
+            State::Seeking(_) | State::Downloading | State::Finishing => Stage::Download,
+            State::Opening | State::Stopped(_) if self.is_complete() => Stage::Seed,
+            State::Opening | State::Stopped(_) => Stage::Download,
+        }
+    }
+
     pub(crate) fn is_complete(&self) -> bool {
         self.status.left == 0 && (self.status.pieces > 0 || self.note.done.is_some())
     }
@@ -112,6 +139,16 @@ impl Entry {
             State::Opening | State::Checking { .. } => Phase::Checking,
             State::Downloading | State::Finishing => Phase::Downloading,
             State::Seeding => Phase::Seeding,
+        }
+    }
+
+    /// Why it does what it does, and no more.
+    fn why(&self, place: u32, phase: Phase) -> String {
+        match phase {
+            Phase::Queued => format!("Waits for its turn, at place {} in the queue.", place + 1),
+            Phase::Done if self.note.reached => "It has given what it was to give.".to_owned(),
+            Phase::Done | Phase::Paused => "You paused it.".to_owned(),
+            _ => self.why.clone(),
         }
     }
 
@@ -155,7 +192,7 @@ impl Entry {
             name: note.name.clone(),
             phase,
             wish: note.wish,
-            why: self.why.clone(),
+            why: self.why(place, phase),
             error: self.error(),
             size: note.size,
             wanted: status.wanted,

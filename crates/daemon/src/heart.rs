@@ -6,17 +6,19 @@ use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use toubkal_session::{Notice, SessionEvent, State, Status, Torrent};
+use toubkal_session::{Notice, SessionEvent, State, Status, Torrent, TorrentId};
 
 use crate::add::describe;
 use crate::client::Inner;
+use crate::decide::{decide, judge};
 use crate::entry::{Entry, Heard};
-use crate::library::{Library, now};
-use crate::note::Wish;
+use crate::library::{Library, now as date};
 use crate::view::Id;
 
 /// From one look to the next.
 const BEAT: Duration = Duration::from_secs(1);
+/// Every so many looks, all torrents are looked at.
+const ALL: u64 = 30;
 /// How often it is written down how long the client has run.
 const MINUTE: Duration = Duration::from_secs(60);
 /// Torrents whose trackers are asked about at one look, in turn.
@@ -31,7 +33,7 @@ pub(crate) fn start(inner: &Arc<Inner>) -> JoinHandle<()> {
 
 fn run(inner: &Weak<Inner>) {
     let (mut next, mut minute) = (Instant::now(), Instant::now() + MINUTE);
-    let mut turn = 0;
+    let mut looked = Looked::default();
     loop {
         let Some(client) = inner.upgrade() else { return };
         if client.ending.load(Ordering::Relaxed) {
@@ -43,7 +45,7 @@ fn run(inner: &Weak<Inner>) {
         }
         if Instant::now() >= next {
             next = Instant::now() + BEAT;
-            look(&client, &mut turn);
+            look(&client, &mut looked);
         }
         if Instant::now() >= minute {
             minute = Instant::now() + MINUTE;
@@ -68,7 +70,8 @@ fn leave(client: &Inner) {
     }
 }
 
-fn keep(entry: &Entry) {
+/// Writes its note down.
+pub(crate) fn keep(entry: &Entry) {
     if let Some(torrent) = &entry.torrent {
         torrent.send_note(entry.note.to_bytes().into());
     }
@@ -81,7 +84,7 @@ fn take(client: &Inner, event: SessionEvent) {
         SessionEvent::Notice(Notice::Completed { torrent, .. }) => {
             let Some(entry) = changed(&mut library, torrent) else { return };
             if entry.note.done.is_none() {
-                entry.note.done = Some(now());
+                entry.note.done = Some(date());
                 keep(entry);
             }
         }
@@ -111,27 +114,52 @@ fn take(client: &Inner, event: SessionEvent) {
     client.tell(&library);
 }
 
-fn changed(library: &mut Library, torrent: toubkal_session::TorrentId) -> Option<&mut Entry> {
+fn changed(library: &mut Library, torrent: TorrentId) -> Option<&mut Entry> {
     let id = library.by_torrent(torrent)?;
     library.change(id)
 }
 
-/// Looks at all torrents.
-fn look(client: &Inner, turn: &mut usize) {
-    let all = client.session.torrents();
-    hear(client, &all, turn);
+/// What one look leaves for the next.
+#[derive(Default)]
+struct Looked {
+    /// How many there were.
+    count: u64,
+    /// Those that were awake: they may have fallen asleep since.
+    awake: Vec<TorrentId>,
+    /// Whose turn it is to be asked about its trackers.
+    turn: usize,
+}
+
+/// Looks at the torrents of which something may have changed, and now and then at all.
+fn look(client: &Inner, looked: &mut Looked) {
+    let all = if looked.count.is_multiple_of(ALL) {
+        let all = client.session.torrents();
+        all.into_iter().map(|(torrent, status)| (torrent.id(), status)).collect()
+    } else {
+        client.session.awake(std::mem::take(&mut looked.awake))
+    };
+    looked.count += 1;
+    hear(client, &all, &mut looked.turn);
     let mut library = client.library();
-    let (before, uptime) = (library.cursor(), library.clock.now());
+    let (before, uptime, now) = (library.cursor(), library.clock.now(), library.clock.time());
+    let mut judged = Vec::new();
     for (torrent, status) in &all {
-        let Some(id) = library.by_torrent(torrent.id()) else { continue };
+        let Some(id) = library.by_torrent(*torrent) else { continue };
         let Some(entry) = library.get(id) else { continue };
-        if entry.status == *status {
-            continue;
+        let due = entry.goal.deadline().is_some_and(|at| at <= now);
+        let same = entry.status == *status;
+        if due || !same {
+            judged.push(id);
         }
-        let Some(entry) = library.change(id) else { continue };
-        update(entry, *status, uptime);
+        if !same {
+            looked.awake.push(*torrent);
+            if let Some(entry) = library.change(id) {
+                update(entry, *status, uptime);
+            }
+        }
     }
-    decide(client, &mut library);
+    judge(&mut library, &judged);
+    decide(&mut library);
     if library.cursor() != before {
         client.tell(&library);
     }
@@ -142,7 +170,7 @@ fn update(entry: &mut Entry, status: Status, uptime: u64) {
     let moved = status.totals != entry.status.totals;
     let was = std::mem::replace(&mut entry.status, status).state;
     if moved && status.down_rate + status.up_rate > 0 {
-        entry.note.active = Some(now());
+        entry.note.active = Some(date());
     }
     let kind = |state: State| std::mem::discriminant(&state);
     if kind(was) != kind(status.state) && count_times(entry, status.state, uptime) {
@@ -174,18 +202,18 @@ fn count_times(entry: &mut Entry, state: State, uptime: u64) -> bool {
 }
 
 /// Takes over what the trackers of some torrents say, each in its turn.
-fn hear(client: &Inner, all: &[(Torrent, Status)], turn: &mut usize) {
-    let awake: Vec<&Torrent> =
-        all.iter().filter(|(_, status)| status.peers > 0).map(|(torrent, _)| torrent).collect();
-    if awake.is_empty() {
-        return;
-    }
-    let these = awake.iter().cycle().skip(*turn % awake.len());
-    for torrent in these.take(HEARD_AT_ONCE.min(awake.len())) {
-        let trackers = torrent.trackers();
+fn hear(client: &Inner, all: &[(TorrentId, Status)], turn: &mut usize) {
+    let busy: Vec<TorrentId> =
+        all.iter().filter(|(_, status)| status.peers > 0).map(|(torrent, _)| *torrent).collect();
+    let first = turn.checked_rem(busy.len()).unwrap_or(0);
+    for torrent in busy.iter().cycle().skip(first).take(HEARD_AT_ONCE.min(busy.len())) {
+        let known = |library: &Library| {
+            let id = library.by_torrent(*torrent)?;
+            Some((id, library.get(id)?.torrent.clone()?))
+        };
+        let Some((id, torrent)) = known(&client.library()) else { continue };
+        let heard = Heard::of(&torrent.trackers());
         let mut library = client.library();
-        let Some(id) = library.by_torrent(torrent.id()) else { continue };
-        let heard = Heard::of(&trackers);
         if library.get(id).is_some_and(|entry| entry.heard != heard)
             && let Some(entry) = library.change(id)
         {
@@ -193,22 +221,4 @@ fn hear(client: &Inner, all: &[(Torrent, Status)], turn: &mut usize) {
         }
     }
     *turn = turn.wrapping_add(HEARD_AT_ONCE);
-}
-
-/// Has each torrent run or rest, as its user, the queue and what it has given say.
-pub(crate) fn decide(_client: &Inner, library: &mut Library) {
-    let wrong: Vec<(Id, bool)> = library
-        .iter()
-        .filter_map(|(id, entry)| {
-            let runs = entry.note.wish != Wish::Paused && !entry.note.reached;
-            (runs != entry.runs).then_some((id, runs))
-        })
-        .collect();
-    for (id, runs) in wrong {
-        let Some(entry) = library.change(id) else { continue };
-        entry.runs = runs;
-        if let Some(torrent) = &entry.torrent {
-            if runs { torrent.resume() } else { torrent.pause() }
-        }
-    }
 }

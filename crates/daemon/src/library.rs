@@ -1,18 +1,24 @@
 //! All torrents of the client, by number, hash and place in the queue.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use toubkal_core::base::Time;
+use toubkal_core::queue::{Line, Places, Shift, Slow};
 
 use toubkal_session::{InfoHash, TorrentId};
 
 use crate::changes::{Changes, Cursor, Removed};
 use crate::edit::Move;
 use crate::entry::Entry;
-use crate::settings::Settings;
+use crate::settings::{Queue, Settings};
 use crate::view::{Id, View};
 
 /// What lies between two places in the queue, so that there is room for another.
 const GAP: i64 = 1 << 20;
+
+/// A torrent that moves little for so long takes no place, where that is wanted.
+const SLOW_TIME: Duration = Duration::from_secs(60);
 
 /// The torrents, and what holds for all of them.
 #[derive(Debug)]
@@ -20,8 +26,10 @@ pub(crate) struct Library {
     entries: BTreeMap<Id, Entry>,
     hashes: HashMap<InfoHash, Id>,
     torrents: HashMap<TorrentId, Id>,
-    /// By rank.
+    /// By rank, as it is written down.
     queue: BTreeSet<(i64, Id)>,
+    /// The same order, and who of them runs.
+    pub(crate) line: Line,
     removed: Removed,
     pub(crate) settings: Settings,
     /// Which life this is, and its moment: it counts changes.
@@ -50,6 +58,11 @@ impl Uptime {
         self.before + self.life()
     }
 
+    /// The same for machines, from the start of this life.
+    pub(crate) fn time(&self) -> Time {
+        Time::START.after(self.started.elapsed())
+    }
+
     /// Seconds of this life.
     pub(crate) fn life(&self) -> u64 {
         self.started.elapsed().as_secs()
@@ -68,6 +81,7 @@ impl Library {
             hashes: HashMap::new(),
             torrents: HashMap::new(),
             queue: BTreeSet::new(),
+            line: Line::new(places(&settings.queue)),
             removed: Removed::default(),
             settings,
             life,
@@ -77,8 +91,10 @@ impl Library {
         }
     }
 
+    /// Takes a torrent in, behind all others.
     pub(crate) fn insert(&mut self, mut entry: Entry) {
         let id = entry.note.id;
+        self.line.insert(id, entry.wish(), entry.stage(), self.line.len());
         self.next_id = self.next_id.max(id + 1);
         self.hashes.insert(entry.hash, id);
         if let Some(torrent) = &entry.torrent {
@@ -91,6 +107,7 @@ impl Library {
 
     pub(crate) fn remove(&mut self, id: Id) -> Option<Entry> {
         let entry = self.entries.remove(&id)?;
+        self.line.remove(id);
         self.hashes.remove(&entry.hash);
         if let Some(torrent) = &entry.torrent {
             self.torrents.remove(&torrent.id());
@@ -103,6 +120,11 @@ impl Library {
 
     pub(crate) fn get(&self, id: Id) -> Option<&Entry> {
         self.entries.get(&id)
+    }
+
+    /// The torrent, of which nothing that is shown changes.
+    pub(crate) fn get_mut(&mut self, id: Id) -> Option<&mut Entry> {
+        self.entries.get_mut(&id)
     }
 
     /// The torrent, which is told to be changed.
@@ -148,6 +170,7 @@ impl Library {
 
     /// Moves torrents in the queue, several in their order; tells which have another rank.
     pub(crate) fn step(&mut self, ids: &[Id], step: Move) -> Vec<Id> {
+        self.line.shift(ids, shift(step));
         let chosen: BTreeSet<Id> = ids.iter().copied().collect();
         let mut line: Vec<Id> = self.in_line().filter(|id| chosen.contains(id)).collect();
         let mut moved = Vec::new();
@@ -214,9 +237,8 @@ impl Library {
     }
 
     pub(crate) fn view(&self, id: Id) -> Option<View> {
-        let entry = self.get(id)?;
-        let place = self.queue.range(..(entry.note.rank, id)).count();
-        Some(entry.view(place as u32, self.clock.now()))
+        let place = self.line.position(id)?;
+        Some(self.get(id)?.view(place as u32, self.clock.now()))
     }
 
     /// Those of which something changed after a turn, in the order of the queue.
@@ -255,6 +277,23 @@ impl Library {
             None => Changes { cursor, full: true, torrents: self.views(), removed: Vec::new() },
         }
     }
+}
+
+fn shift(step: Move) -> Shift {
+    match step {
+        Move::Top => Shift::Top,
+        Move::Up => Shift::Up,
+        Move::Down => Shift::Down,
+        Move::Bottom => Shift::Bottom,
+    }
+}
+
+/// How many may run, as the settings say.
+pub(crate) fn places(queue: &Queue) -> Places {
+    let slow = queue.slow.map(|rate| Slow { rate, after: SLOW_TIME });
+    let (downloads, seeds, all) = (queue.downloads, queue.seeds, queue.active);
+    // The store has an order of its own for what is to be checked.
+    Places { downloads, seeds, all, checks: None, slow, ..Places::default() }
 }
 
 #[cfg(test)]

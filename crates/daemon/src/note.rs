@@ -85,6 +85,9 @@ pub(crate) struct Note {
     pub(crate) wish: Wish,
     /// It has given enough, and was stopped for that.
     pub(crate) reached: bool,
+    /// Its ratio, and its time as a seed, were enough before.
+    pub(crate) had_ratio: bool,
+    pub(crate) had_seeding: bool,
     pub(crate) goals: Goals,
     /// Bytes a second.
     pub(crate) down: Option<u64>,

@@ -61,6 +61,8 @@ pub struct Queue {
     pub seeds: Option<u32>,
     /// Both together.
     pub active: Option<u32>,
+    /// Who moves less than this for a minute, in bytes a second, does not count.
+    pub slow: Option<u64>,
 }
 
 impl Default for Settings {

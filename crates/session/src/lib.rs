@@ -32,7 +32,8 @@ pub mod tracker;
 pub use paths::free_space;
 pub use session::{
     Add, AddError, Choose, InfoHash, Magnet, Metainfo, NOTE_MAX, Noted, Options, Private,
-    RestoreError, Session, SessionEvent, StartError, Torrent, TrackerState, TrackerStatus,
+    ReadError, Reader, RestoreError, Session, SessionEvent, StartError, Torrent, TrackerState,
+    TrackerStatus,
 };
 pub use store::{TorrentFiles, Verifier};
 pub use toubkal_core::base::Bitset;

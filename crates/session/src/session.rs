@@ -7,6 +7,7 @@
 mod handles;
 mod magnet;
 mod notes;
+mod reader;
 mod restore;
 mod trackers;
 
@@ -30,6 +31,7 @@ use handles::{Handle, Here, Kept};
 pub use magnet::Choose;
 pub(crate) use magnet::{Content, Place, read};
 pub use notes::{NOTE_MAX, Noted};
+pub use reader::{ReadError, Reader};
 pub(crate) use restore::know;
 pub use trackers::{Private, TrackerState, TrackerStatus};
 

@@ -20,6 +20,7 @@ use crate::faults::Faults;
 use crate::host::{Host, Setup};
 use crate::mishaps::Cut;
 use crate::queue::{Delivery, Queue};
+use crate::reader::Reader;
 use crate::trace::Trace;
 use crate::tracker::Tracker;
 
@@ -48,6 +49,7 @@ pub struct World {
     pub(crate) tracker: Option<Tracker>,
     pub(crate) trace: Trace,
     pub(crate) watch: Watch,
+    pub(crate) readers: Vec<Reader>,
     events: u64,
     /// Hosts of which something is expected still.
     pub(crate) waiting: usize,
@@ -101,6 +103,7 @@ impl World {
             tracker: None,
             trace: Trace::default(),
             watch: Watch::default(),
+            readers: Vec::new(),
             events: 0,
             waiting: 0,
         }
@@ -286,6 +289,9 @@ impl World {
             Delivery::Crash { host, crash } => self.crash_by_chance(host, crash),
             Delivery::Restart { host } => self.restart(host),
             Delivery::Start { host } => self.command(host, Command::Start),
+            Delivery::Take { reader } => self.take_read(reader),
+            Delivery::Turn { reader, to } => self.turn(reader, to),
+            Delivery::Close { reader } => self.close_reader(reader),
         }
     }
 

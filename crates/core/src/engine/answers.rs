@@ -16,6 +16,12 @@ impl Engine {
         full.or_else(|| self.torrents.dormant(torrent).map(Dormant::status))
     }
 
+    /// The torrents that are awake: of all others nothing changes from one second to the next.
+    #[must_use]
+    pub fn awake(&self) -> Vec<TorrentId> {
+        self.torrents.awake()
+    }
+
     /// How many addresses of a torrent are known from where. `None`: there is none of that name.
     #[must_use]
     pub fn sources(&self, torrent: TorrentId) -> Option<Sources> {

@@ -10,15 +10,18 @@
 //! - `metadata.rs` what of the metadata to ask of whom, for a torrent of which only the info-hash
 //!   is known (`torrent/seeking.rs`); `contact.rs` of whom a peer is told (`torrent/talking.rs`).
 //! - `blame.rs` who lied; `torrent/files.rs` verifies, and decides what is written and believed.
+//! - `wishes.rs` what is to come first because it is read; `torrent/reading.rs` has it come.
 //! - `waking.rs` what becomes of torrents that nobody wants anything of; `lobby.rs` who waits.
 //!
-//! Only this file, `waking.rs` and the folder `torrent` push actions; all others are leaves.
+//! Only this file, `commands.rs`, `waking.rs` and the folder `torrent` push actions; all others are
+//! leaves.
 
 mod action;
 mod answers;
 mod blame;
 pub mod bounds;
 mod choker;
+mod commands;
 mod contact;
 mod durable;
 mod event;
@@ -43,6 +46,7 @@ mod torrent;
 mod torrents;
 mod turns;
 mod waking;
+mod wishes;
 
 pub use action::*;
 pub use durable::{Memory, Record, Totals};
@@ -55,7 +59,6 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use self::bounds::{HANDSHAKE_TIME, TICK};
-use self::limits::Limits;
 use self::lobby::Lobby;
 use self::shared::{Cx, Shared};
 use self::torrent::Torrent;
@@ -293,87 +296,6 @@ impl Engine {
         torrent.catch_up(cx);
     }
 
-    fn command(&mut self, cx: &mut Turn<'_>, command: Command) {
-        if let Command::Add(add) = command {
-            let (ticket, paused) = (add.ticket, add.paused);
-            return self.insert(cx, ticket, paused, |id, now, rng| Torrent::new(id, add, now, rng));
-        }
-        if let Command::Seek(it) = command {
-            let make = |id, now, rng: &Rng| Torrent::seek(id, it, now, rng);
-            return self.insert(cx, it.ticket, it.paused, make);
-        }
-        if let Command::Rest(resting) = command {
-            return self.rest(cx, &resting);
-        }
-        if let Command::Limit { torrent: None, rates } = command {
-            self.shared.limits = Limits::new(rates, cx.now);
-            self.shared.ready_at = Some(cx.now);
-            return;
-        }
-        if let Command::Shutdown = command {
-            self.ending = true;
-            for id in self.torrents.ids() {
-                if let Some(torrent) = self.torrents.get_mut(id) {
-                    torrent.stop(&mut cx.with(&mut self.shared));
-                }
-            }
-            return self.close_waiting(|_| Some(CloseReason::Stopped));
-        }
-        let (Command::Remove(id)
-        | Command::Start(id)
-        | Command::Stop(id)
-        | Command::Check(id)
-        | Command::Prioritise(id, _)
-        | Command::Sequential(id, _)
-        | Command::Resolve(id, _)
-        | Command::Limit { torrent: Some(id), .. }) = command
-        else {
-            return;
-        };
-        let Some(command) = self.postpone(cx, id, command) else { return };
-        let Some(torrent) = self.torrents.get_mut(id) else { return };
-        torrent.stay_awake();
-        if let Command::Remove(_) = command {
-            self.removing.push(id);
-        }
-        let cx = &mut cx.with(&mut self.shared);
-        match command {
-            Command::Remove(_) => torrent.remove(cx),
-            Command::Start(_) if self.ending => {}
-            Command::Start(_) => torrent.start(cx),
-            Command::Stop(_) => torrent.stop(cx),
-            Command::Check(_) if self.ending => {}
-            Command::Check(_) => torrent.check_anew(cx),
-            Command::Prioritise(_, priorities) => torrent.prioritise(cx, priorities),
-            Command::Sequential(_, sequential) => torrent.sequential(sequential),
-            Command::Limit { rates, .. } => torrent.limit(cx, rates),
-            Command::Resolve(..) if self.ending => {}
-            Command::Resolve(_, add) => torrent.resolve(cx, add),
-            Command::Add(_) | Command::Rest(_) | Command::Seek(_) | Command::Shutdown => {}
-        }
-        torrent.catch_up(cx);
-    }
-
-    fn insert(
-        &mut self,
-        cx: &mut Turn<'_>,
-        ticket: u64,
-        paused: bool,
-        make: impl FnOnce(TorrentId, Time, &Rng) -> Torrent,
-    ) {
-        if self.ending {
-            return;
-        }
-        let (now, rng) = (cx.now, self.shared.rng.clone());
-        let id = self.torrents.insert_with(|id| make(id, now, &rng));
-        cx.out.push(Action::Notify(Notice::Added { ticket, torrent: id }));
-        let Some(torrent) = self.torrents.get_mut(id) else { return };
-        match paused {
-            true => torrent.recollect(),
-            false => torrent.start(&mut cx.with(&mut self.shared)),
-        }
-    }
-
     fn peers_heard(
         &mut self,
         cx: &mut Turn<'_>,
@@ -442,6 +364,18 @@ impl Engine {
             }
         }
         self.shared.in_turn = false;
+    }
+
+    /// Looks whether what is read comes in time.
+    fn hurry(&mut self, cx: &mut Turn<'_>) {
+        self.shared.hurry_at = None;
+        for id in core::mem::take(&mut self.shared.hurried) {
+            if let Some(torrent) = self.torrents.get_mut(id) {
+                let cx = &mut cx.with(&mut self.shared);
+                torrent.hurry(cx);
+                torrent.catch_up(cx);
+            }
+        }
     }
 
     /// What every call ends with: links that were found wanting are closed, peers that may go on
@@ -520,13 +454,17 @@ impl Machine for Engine {
         if self.shared.ready_at.is_some_and(|at| at <= now) {
             self.give_out(cx);
         }
+        if self.shared.hurry_at.is_some_and(|at| at <= now) {
+            self.hurry(cx);
+        }
         self.conclude(cx);
     }
 
     fn deadline(&self) -> Option<(Time, &'static str)> {
         let tick = self.tick_at.map(|at| (at, "tick"));
         let ready = self.shared.ready_at.map(|at| (at, "rate limit"));
-        tick.into_iter().chain(ready).min()
+        let hurry = self.shared.hurry_at.map(|at| (at, "reader"));
+        tick.into_iter().chain(ready).chain(hurry).min()
     }
 }
 

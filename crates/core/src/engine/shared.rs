@@ -3,6 +3,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
 
 use toubkal_wire::layout::Block;
 use toubkal_wire::message::Message;
@@ -83,6 +84,9 @@ pub(super) struct Shared {
     pub(super) ready_at: Option<Time>,
     /// What the rate limits let through is being given out, to everybody in turn.
     pub(super) in_turn: bool,
+    /// When it is looked at whether what is read comes in time, and of which torrents.
+    pub(super) hurry_at: Option<Time>,
+    pub(super) hurried: BTreeSet<TorrentId>,
     /// When all that is verified and not on the disk is to go there.
     pub(super) sync_at: Option<Time>,
     /// Requests were not sent because the store has too much to do.
@@ -112,6 +116,8 @@ impl Shared {
             banned: BTreeMap::new(),
             ready_at: None,
             in_turn: false,
+            hurry_at: None,
+            hurried: BTreeSet::new(),
             sync_at: None,
             held_up: false,
             dozing: Vec::new(),
@@ -231,6 +237,14 @@ impl Cx<'_> {
                 false
             }
         }
+    }
+
+    /// What is read of a torrent is looked at again after this.
+    pub(super) fn hurry(&mut self, torrent: TorrentId, wait: Duration) {
+        let at = self.now.after(wait);
+        let soonest = &mut self.shared.hurry_at;
+        *soonest = Some(soonest.map_or(at, |soonest| soonest.min(at)));
+        self.shared.hurried.insert(torrent);
     }
 
     /// Nothing more passes the rate limits until then.

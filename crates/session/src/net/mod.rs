@@ -33,7 +33,7 @@ pub(crate) use crate::state::Rest;
 use crate::state::{Key, Refusal, Row, State, Whole};
 use crate::store::{Left, Reply, Store};
 use brain::{Brain, Identity, Mind};
-pub(crate) use brain::{Link, bytes};
+pub(crate) use brain::{Lease, Link, ReaderOrder, bytes};
 use clerk::Found;
 use clock::Clock;
 use hand::{DATAGRAMS, WAKE};
@@ -63,6 +63,8 @@ pub(crate) enum Order {
     },
     /// Take in torrents that rest; says which are here now.
     Rest(Vec<Rest>, Sender<Vec<Option<TorrentId>>>),
+    /// How those stand that are awake, and these.
+    Awake(Vec<TorrentId>, Sender<Vec<(TorrentId, Status)>>),
     /// How all torrents stand.
     All(Sender<Vec<(TorrentId, Status)>>),
     /// Look for what a link means.
@@ -81,6 +83,8 @@ pub(crate) enum Order {
     Trackers(TorrentId, Vec<Vec<String>>),
     /// Peers that the user named.
     Peers(TorrentId, Vec<SocketAddr>),
+    /// Of those who read files while they come.
+    Reader(ReaderOrder),
     /// For the DHT.
     Dht(crate::dht::Order),
     /// Something about a torrent.

@@ -18,6 +18,16 @@ impl Session {
         torrent
     }
 
+    /// How those torrents stand that are awake, and these. Of all others nothing has changed since
+    /// they were awake, or were told of by news; so a program that looks at many torrents often
+    /// asks about few.
+    #[must_use]
+    pub fn awake(&self, also: Vec<TorrentId>) -> Vec<(TorrentId, Status)> {
+        let (reply, answer) = crossbeam_channel::bounded(1);
+        self.control.order(Order::Awake(also, reply));
+        answer.recv().unwrap_or_default()
+    }
+
     /// All torrents, and how they stand at one moment.
     #[must_use]
     pub fn torrents(&self) -> Vec<(Torrent, Status)> {

@@ -47,6 +47,9 @@ pub(crate) struct AddArgs {
     /// Upload at most this fast
     #[arg(long, value_name = "RATE", value_parser = units::parse_rate)]
     up_limit: Option<u64>,
+    /// A peer to connect to besides those that are found; may be repeated
+    #[arg(long, value_name = "HOST:PORT", value_parser = crate::cli::parse_peer)]
+    peer: Vec<String>,
     /// Print what was added as JSON, one object a line
     #[arg(long)]
     json: bool,
@@ -85,6 +88,7 @@ fn add(args: &AddArgs, control: &Control, source: &Source) -> Result<(), Failure
         "down": args.down_limit,
         "up": args.up_limit,
         "first": args.first,
+        "peers": crate::network::peers(&args.peer)?,
     });
     if args.paused || args.force {
         body["wish"] = if args.paused { "paused" } else { "forced" }.into();

@@ -1,7 +1,9 @@
 //! `toubkal list` and `toubkal show`: what the daemon has.
 
 use clap::Args;
+use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::control::{Control, ControlArgs};
 use crate::exit::{Exit, Failure};
@@ -56,17 +58,35 @@ pub(crate) struct ShowArgs {
 
 pub(crate) fn run(args: &ListArgs) -> Result<Exit, Failure> {
     let control = Control::open(&args.control)?;
-    let all: Value = control.get("/api/v1/torrents")?;
-    let torrents = all["torrents"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let chosen = torrents.iter().filter(|torrent| is_chosen(args, torrent));
+    let all: All = control.get("/api/v1/torrents")?;
+    let parsed = |torrent: &RawValue| serde_json::from_str::<Value>(torrent.get()).ok();
+    let chosen = |torrent: &RawValue| {
+        args.takes_all() || parsed(torrent).is_some_and(|torrent| is_chosen(args, &torrent))
+    };
+    let chosen = all.torrents.iter().filter(|torrent| chosen(torrent));
     if args.json {
-        let all: String = chosen.map(json::line).collect();
+        let all: String = chosen.map(|torrent| json::raw_line(torrent)).collect();
         progress::print(&all)?;
         return Ok(Exit::Done);
     }
+    let chosen: Vec<Value> = chosen.filter_map(|torrent| parsed(torrent)).collect();
+    let chosen = chosen.iter();
     let rows: Vec<[String; 6]> = chosen.map(row).collect();
     progress::print(&table(["#", "name", "size", "done", "down", "what it does"], &rows))?;
     Ok(Exit::Done)
+}
+
+/// What the daemon says; of thousands of torrents only what is needed is looked at.
+#[derive(Debug, Deserialize)]
+struct All {
+    torrents: Vec<Box<RawValue>>,
+}
+
+impl ListArgs {
+    fn takes_all(&self) -> bool {
+        let Self { text, phase, category, tag, .. } = self;
+        text.is_empty() && phase.is_none() && category.is_none() && tag.is_none()
+    }
 }
 
 fn is_chosen(args: &ListArgs, torrent: &Value) -> bool {

@@ -1,6 +1,7 @@
 //! Torrents: listed, added, changed, removed.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use axum::body::Bytes;
@@ -98,6 +99,9 @@ struct Addition {
     goals: Goals,
     /// Before all others in the queue.
     first: bool,
+    /// Peers that are known, as `ADDRESS:PORT`.
+    #[schemars(with = "Vec<String>")]
+    peers: Vec<SocketAddr>,
 }
 
 /// What was added.
@@ -250,11 +254,20 @@ fn what(addition: &mut Addition) -> Result<What, Problem> {
 }
 
 fn how(addition: Addition) -> How {
-    let Addition {
-        dir, category, tags, wish, name, files, sequential, down, up, goals, first, ..
-    } = addition;
-    let rates = Rates { down, up };
-    How { dir, category, tags, wish, name, files, sequential, rates, goals, first }
+    let (down, up) = (addition.down, addition.up);
+    How {
+        dir: addition.dir,
+        category: addition.category,
+        tags: addition.tags,
+        wish: addition.wish,
+        name: addition.name,
+        files: addition.files,
+        sequential: addition.sequential,
+        rates: Rates { down, up },
+        goals: addition.goals,
+        first: addition.first,
+        peers: addition.peers,
+    }
 }
 
 async fn bulk(State(face): State<Face>, body: Bytes) -> Result<StatusCode, Problem> {

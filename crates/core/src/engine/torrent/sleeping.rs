@@ -100,6 +100,7 @@ impl Torrent {
     /// When it is to become dormant, if nothing happens before.
     fn rests_at(&self) -> Option<Time> {
         let alone = self.peers.is_empty() && self.dials.is_empty();
+        let alone = alone && self.wishes.is_none();
         if !self.rests || !self.completed || !self.is_active() || !alone {
             return None;
         }

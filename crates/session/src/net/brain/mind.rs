@@ -86,6 +86,10 @@ impl Mind {
         self.engine.status(torrent)
     }
 
+    pub(super) fn awake(&self) -> Vec<TorrentId> {
+        self.engine.awake()
+    }
+
     pub(super) fn peers(&self, torrent: TorrentId) -> Vec<PeerStatus> {
         self.engine.peers(torrent)
     }

@@ -9,6 +9,7 @@ mod dht;
 mod lan;
 mod magnets;
 mod mind;
+mod readers;
 mod resting;
 mod routes;
 mod torrents;
@@ -38,6 +39,8 @@ use lan::Local;
 pub(crate) use magnets::Link;
 use magnets::Magnets;
 pub(crate) use mind::Mind;
+use readers::Readers;
+pub(crate) use readers::{Lease, Order as ReaderOrder};
 use resting::Looked;
 pub(crate) use resting::bytes;
 use torrents::Torrents;
@@ -84,6 +87,7 @@ pub(crate) struct Brain {
     store: Arc<Store>,
     torrents: Torrents,
     magnets: Magnets,
+    readers: Readers,
     orders: Receiver<Order>,
     replies: Receiver<Reply>,
     wake: Arc<Wake>,
@@ -140,6 +144,7 @@ impl Brain {
             store,
             torrents: Torrents::default(),
             magnets: Magnets::new(clerk),
+            readers: Readers::default(),
             orders,
             replies,
             wake,

@@ -1,6 +1,6 @@
 //! The torrents of the session: taken in, asked about, forgotten.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
@@ -106,6 +106,12 @@ impl Brain {
             Order::Resolve(torrent, found) => self.resolve(now, torrent, found),
             Order::Loaded(torrent, bytes) => self.loaded(torrent, bytes),
             Order::Rest(rests, reply) => drop(reply.send(self.rest(now, &rests))),
+            Order::Awake(also, reply) => {
+                let all: BTreeSet<TorrentId> =
+                    self.engine.awake().into_iter().chain(also).collect();
+                let status = |id: TorrentId| Some((id, self.engine.status(id)?));
+                drop(reply.send(all.into_iter().filter_map(status).collect()));
+            }
             Order::All(reply) => {
                 let all = self.torrents.held.keys();
                 let status = |&id: &TorrentId| Some((id, self.engine.status(id)?));
@@ -117,6 +123,7 @@ impl Brain {
             Order::Command(command) => {
                 self.magnets.note(&command);
                 self.note(&command);
+                self.readers.note(&command);
                 self.command(now, command);
             }
             Order::Note(torrent, note, reply) => {
@@ -133,6 +140,7 @@ impl Brain {
             Order::Announce(torrent) => self.announce(now, torrent),
             Order::Trackers(torrent, tiers) => self.set_trackers(now, torrent, tiers),
             Order::Peers(torrent, peers) => self.peers(now, torrent, peers),
+            Order::Reader(order) => self.reader_order(now, order),
             Order::Dht(order) => self.dht_order(now, order),
             Order::Question(torrent, question) => self.answer(now, torrent, question),
             Order::Shutdown(patience) => self.shutdown(now, patience),
@@ -144,6 +152,7 @@ impl Brain {
         if let Some((state, key)) = self.remembered(torrent) {
             state.forget(key);
         }
+        self.readers.note(&Command::Remove(torrent));
         self.command(now, Command::Remove(torrent));
         // A stopped one goes at once, and has no files to be released.
         self.forget_if_gone(torrent);
