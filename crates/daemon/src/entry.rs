@@ -148,7 +148,10 @@ impl Entry {
             Phase::Queued => format!("Waits for its turn, at place {} in the queue.", place + 1),
             Phase::Done if self.note.reached => "It has given what it was to give.".to_owned(),
             Phase::Done | Phase::Paused => "You paused it.".to_owned(),
-            _ => self.why.clone(),
+            Phase::Seeding if self.status.peers == 0 => "Nobody wants anything of it.".to_owned(),
+            Phase::Checking => "What lies on the disk is checked.".to_owned(),
+            Phase::Downloading | Phase::Finding | Phase::Seeding => self.why.clone(),
+            Phase::Error | Phase::Moving => String::new(),
         }
     }
 

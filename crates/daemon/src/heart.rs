@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use toubkal_session::{Notice, SessionEvent, State, Status, Torrent, TorrentId};
+use toubkal_session::{Notice, SessionEvent, State, Status, Torrent, TorrentId, words};
 
 use crate::add::describe;
 use crate::client::Inner;
@@ -21,7 +21,7 @@ const BEAT: Duration = Duration::from_secs(1);
 const ALL: u64 = 30;
 /// How often it is written down how long the client has run.
 const MINUTE: Duration = Duration::from_secs(60);
-/// Torrents whose trackers are asked about at one look, in turn.
+/// Torrents that are asked about their trackers, and why they are no faster, at one look.
 const HEARD_AT_ONCE: usize = 20;
 
 /// Starts it. It ends when the client does.
@@ -201,10 +201,13 @@ fn count_times(entry: &mut Entry, state: State, uptime: u64) -> bool {
     before != (note.downloads_since, note.seeds_since)
 }
 
-/// Takes over what the trackers of some torrents say, each in its turn.
+/// Takes over what the trackers of some torrents say, and why these are no faster, each in its turn.
 fn hear(client: &Inner, all: &[(TorrentId, Status)], turn: &mut usize) {
+    let acts = |status: &Status| {
+        status.peers > 0 || matches!(status.state, State::Downloading | State::Seeking(_))
+    };
     let busy: Vec<TorrentId> =
-        all.iter().filter(|(_, status)| status.peers > 0).map(|(torrent, _)| *torrent).collect();
+        all.iter().filter(|(_, status)| acts(status)).map(|(torrent, _)| *torrent).collect();
     let first = turn.checked_rem(busy.len()).unwrap_or(0);
     for torrent in busy.iter().cycle().skip(first).take(HEARD_AT_ONCE.min(busy.len())) {
         let known = |library: &Library| {
@@ -213,11 +216,12 @@ fn hear(client: &Inner, all: &[(TorrentId, Status)], turn: &mut usize) {
         };
         let Some((id, torrent)) = known(&client.library()) else { continue };
         let heard = Heard::of(&torrent.trackers());
+        let why = words::sentence(&torrent.why());
         let mut library = client.library();
-        if library.get(id).is_some_and(|entry| entry.heard != heard)
+        if library.get(id).is_some_and(|entry| entry.heard != heard || entry.why != why)
             && let Some(entry) = library.change(id)
         {
-            entry.heard = heard;
+            (entry.heard, entry.why) = (heard, why);
         }
     }
     *turn = turn.wrapping_add(HEARD_AT_ONCE);

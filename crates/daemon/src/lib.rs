@@ -39,4 +39,4 @@ pub use client::{Client, Options, Refusal, StartError};
 pub use edit::{Edit, Move};
 pub use note::{Goal, Goals, Wish};
 pub use settings::{Alternative, Queue, Settings, SettingsEdit};
-pub use view::{FileView, Id, PeerView, Phase, Stats, TrackerView, View};
+pub use view::{FileView, Id, PeerView, Phase, Stats, TrackerView, View, WhyView};

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use toubkal_session::{Metainfo, PeerSource, PeerStatus, Priority, TrackerState, TrackerStatus};
+use toubkal_session::{
+    Metainfo, PeerSource, PeerStatus, Priority, TrackerState, TrackerStatus, words,
+};
 
 use crate::client::Client;
-use crate::view::{FileView, Id, PeerView, Stats, TrackerView};
+use crate::view::{FileView, Id, PeerView, Phase, Stats, TrackerView, WhyView};
 
 impl Client {
     /// What a torrent holds; `None` while only a link is known.
@@ -86,6 +88,25 @@ impl Client {
             return Some(tiers.flat_map(|(tier, urls)| unused(tier as u32, urls)).collect());
         }
         Some(trackers.into_iter().map(tracker_view).collect())
+    }
+
+    /// Why a torrent is no faster, with what shows it. `None`: there is no such torrent.
+    #[must_use]
+    pub fn explain(&self, id: Id) -> Option<WhyView> {
+        let view = self.view(id)?;
+        let held = matches!(view.phase, Phase::Queued | Phase::Done | Phase::Paused);
+        let Some(torrent) = self.torrent(id).filter(|_| !held) else {
+            let sentence = view.error.unwrap_or(view.why);
+            return Some(WhyView { sentence, details: Vec::new(), remedy: None, action: None });
+        };
+        let explanation = torrent.why();
+        let remedy = explanation.remedy();
+        Some(WhyView {
+            sentence: words::sentence(&explanation),
+            details: words::details(&explanation),
+            remedy: remedy.map(|remedy| remedy.sentence().to_owned()),
+            action: remedy.map(|remedy| remedy.name().to_owned()),
+        })
     }
 
     /// All torrents together.

@@ -194,6 +194,19 @@ pub struct TrackerView {
     pub next: Option<u64>,
 }
 
+/// Why a torrent is no faster.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct WhyView {
+    /// What binds.
+    pub sentence: String,
+    /// What shows it, a sentence each.
+    pub details: Vec<String>,
+    /// What would help, when a person can do something about it.
+    pub remedy: Option<String>,
+    /// The same for programs, in one word.
+    pub action: Option<String>,
+}
+
 /// All torrents together.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Stats {

@@ -4,6 +4,7 @@
 //! channel and answered between two rounds of that thread, so an answer is never older than the
 //! question; when the thread is gone, the last answer stands.
 
+mod explain;
 mod handles;
 mod magnet;
 mod notes;
@@ -27,6 +28,7 @@ pub use toubkal_wire::metainfo::Metainfo;
 
 use crate::dht::{Dht, ROUTERS, SearchStatus};
 use crate::net::{Control, Known, Order, Question};
+pub use explain::{Explanation, Port};
 use handles::{Handle, Here, Kept};
 pub use magnet::Choose;
 pub(crate) use magnet::{Content, Place, read};

@@ -7,8 +7,8 @@ use std::time::Duration;
 use toubkal_core::base::{Outbox, Time};
 use toubkal_core::engine::log::Writer;
 use toubkal_core::engine::{
-    Action, AddTorrent, Command, DialError, Event, Notice, PeerSource, Priority, Rates, Seek,
-    Status,
+    Action, AddTorrent, Command, DialError, Event, Notice, PeerSource, Priority, Rates, Reason,
+    Seek, Status,
 };
 use toubkal_wire::layout::Layout;
 use toubkal_wire::metadata::info_hash;
@@ -163,6 +163,13 @@ impl World {
             notices: host.notices.iter().map(|(at, n)| (since(*at), n.clone())).collect(),
             refused: host.refused,
         }
+    }
+
+    /// Why the torrent of a host is no faster.
+    #[must_use]
+    pub fn why(&self, host: usize) -> Option<Reason> {
+        let machine = &self.hosts[host];
+        machine.engine.why(machine.clock.read(self.now), machine.torrent?)
     }
 
     /// How many of these hosts have each piece.

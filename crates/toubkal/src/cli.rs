@@ -47,6 +47,7 @@ pub(crate) enum Command {
     Add(add::AddArgs),
     List(list::ListArgs),
     Show(list::ShowArgs),
+    Explain(list::ExplainArgs),
     Pause(steer::PauseArgs),
     Resume(steer::ResumeArgs),
     Remove(steer::RemoveArgs),

@@ -113,8 +113,12 @@ fn a_list_for_people_says_what_each_does() {
     let list = daemon.tell(&["list"]).stdout;
     assert!(list.contains("one") && list.contains("You paused it."), "{list}");
     assert_eq!(daemon.tell(&["list", "other"]).stdout, "");
+    assert_eq!(daemon.tell(&["explain", "1"]).stdout, "You paused it.\n");
     assert_eq!(daemon.tell(&["resume", "1"]).code, 0);
     daemon.wait("1", "finding");
+    let why = daemon.json(&["explain", "1"]).remove(0);
+    assert_eq!(why["action"], "add_peers", "{why}");
+    assert!(!why["sentence"].as_str().unwrap().is_empty(), "{why}");
     assert_eq!(daemon.tell(&["pause", "all"]).code, 0);
     daemon.wait("1", "paused");
     let limits = daemon.tell(&["limits", "--down", "2M", "--alternative", "on"]);

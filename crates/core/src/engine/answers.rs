@@ -5,8 +5,8 @@ use core::net::SocketAddr;
 
 use super::torrent::Torrent;
 use super::torrents::Dormant;
-use super::{Engine, LinkId, PeerStatus, Priority, Sources, Stage, Status, TorrentId};
-use crate::base::Bitset;
+use super::{Engine, LinkId, PeerStatus, Priority, Reason, Sources, Stage, Status, TorrentId};
+use crate::base::{Bitset, Time};
 
 impl Engine {
     /// How a torrent stands. `None`: there is none of that name.
@@ -20,6 +20,14 @@ impl Engine {
     #[must_use]
     pub fn awake(&self) -> Vec<TorrentId> {
         self.torrents.awake()
+    }
+
+    /// Why a torrent is no faster than it is now. `None`: there is none of that name. It is found
+    /// when it is asked for, which costs a look at each peer and address that the torrent knows.
+    #[must_use]
+    pub fn why(&self, now: Time, torrent: TorrentId) -> Option<Reason> {
+        let full = self.torrents.get(torrent).map(|it| it.why(now, &self.shared));
+        full.or_else(|| self.torrents.dormant(torrent).map(|it| it.why().into()))
     }
 
     /// How many addresses of a torrent are known from where. `None`: there is none of that name.

@@ -11,6 +11,8 @@
 //!   is known (`torrent/seeking.rs`); `contact.rs` of whom a peer is told (`torrent/talking.rs`).
 //! - `blame.rs` who lied; `torrent/files.rs` verifies, and decides what is written and believed.
 //! - `wishes.rs` what is to come first because it is read; `torrent/reading.rs` has it come.
+//! - `reason.rs` why a torrent is no faster than it is (`torrent/explaining.rs`); `held.rs` what it
+//!   was held up by.
 //! - `waking.rs` what becomes of torrents that nobody wants anything of; `lobby.rs` who waits.
 //!
 //! Only this file, `commands.rs`, `waking.rs` and the folder `torrent` push actions; all others are
@@ -25,6 +27,7 @@ mod commands;
 mod contact;
 mod durable;
 mod event;
+mod held;
 mod limits;
 mod lobby;
 pub mod log;
@@ -36,6 +39,7 @@ mod peer;
 mod peers;
 mod picker;
 mod pipeline;
+mod reason;
 mod roster;
 mod shared;
 mod spread;
@@ -46,12 +50,14 @@ mod torrent;
 mod torrents;
 mod turns;
 mod waking;
+mod why;
 mod wishes;
 
 pub use action::*;
 pub use durable::{Memory, Record, Totals};
 pub use event::*;
 pub use status::*;
+pub use why::*;
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -60,6 +66,7 @@ use core::net::SocketAddr;
 
 use self::bounds::{HANDSHAKE_TIME, TICK};
 use self::lobby::Lobby;
+use self::reason::Line;
 use self::shared::{Cx, Shared};
 use self::torrent::Torrent;
 use self::torrents::Torrents;
@@ -258,7 +265,14 @@ impl Engine {
         let cx = &mut cx.with(&mut self.shared);
         match torrent.join(cx, id, remote, address, peer_id, reserved) {
             Ok(()) => link.stage = Stage::Joined(torrent_id),
-            Err(reason) => cx.close(id, reason),
+            Err(reason) => {
+                cx.close(id, reason);
+                if reason == CloseReason::Ourselves {
+                    // The end that called may never hear its own name: it is closed before.
+                    let ip = remote.ip().to_canonical();
+                    torrent.met_ourselves(SocketAddr::new(ip, cx.shared.config.port));
+                }
+            }
         }
         torrent.catch_up(cx);
     }
@@ -323,12 +337,15 @@ impl Engine {
     fn tick(&mut self, cx: &mut Turn<'_>) {
         // All torrents together: the driver can bring all their records to the disk as one.
         let keep = self.shared.sync_at.take_if(|at| *at <= cx.now).is_some();
+        let mut line = Line::default();
         for id in self.torrents.beat(cx.now) {
             let Some(torrent) = self.torrents.get_mut(id) else { continue };
             let cx = &mut cx.with(&mut self.shared);
             torrent.tick(cx, keep);
             torrent.catch_up(cx);
+            line.add(torrent.down_rate());
         }
+        self.shared.line.tick(line);
         let late = |since| cx.now.since(since) > HANDSHAKE_TIME;
         self.close_waiting(|since| late(since).then_some(CloseReason::TimedOut));
     }

@@ -250,6 +250,11 @@ impl Partials {
         self.pieces.get(&piece)
     }
 
+    /// Which are begun, in order.
+    pub(super) fn pieces(&self) -> impl Iterator<Item = u32> + '_ {
+        self.pieces.keys().copied()
+    }
+
     pub(super) fn get_mut(&mut self, piece: u32) -> Option<&mut Partial> {
         self.pieces.get_mut(&piece)
     }

@@ -12,8 +12,10 @@ use super::Config;
 use super::action::{Action, Notice};
 use super::bounds::{BAN, BANNED_MAX, PLACES_SPARE, STORING_BYTES_MAX, TURN};
 use super::event::{CloseReason, DialId, JobId, LinkId, TorrentId};
+use super::held::{Held, Holder};
 use super::limits::{self, Limits, Way};
 use super::outside::Outside;
+use super::reason::Line;
 use crate::base::{Key, Outbox, Rng, Slab, Time};
 
 /// The kind of thing that a job's key names.
@@ -69,6 +71,8 @@ pub(super) struct Shared {
     pub(super) outside: Outside,
     /// Bytes of blocks that were received and are not written yet.
     pub(super) storing: u64,
+    /// How much comes, of all torrents together.
+    pub(super) line: Line,
     /// Connections, handshaken or not.
     pub(super) links: u32,
     /// For which torrent, and since when.
@@ -107,6 +111,7 @@ impl Shared {
             config,
             rng,
             storing: 0,
+            line: Line::default(),
             links: 0,
             dials: BTreeMap::new(),
             heard: Time::START,
@@ -225,14 +230,16 @@ impl Cx<'_> {
 
     /// Takes bytes from the limits of all torrents and of one; false when they are not there, or
     /// when somebody waits for them already: who comes by chance takes nothing from who waits.
-    pub(super) fn take(&mut self, way: Way, bytes: u32, own: &mut Limits) -> bool {
+    /// Which limit had none is noted.
+    pub(super) fn take(&mut self, way: Way, bytes: u32, own: &mut Limits, held: &mut Held) -> bool {
         let limited = self.shared.limits.holds(way) || own.holds(way);
         if limited && !self.shared.in_turn && self.shared.ready_at.is_some() {
             return false;
         }
         match limits::take(self.now, way, bytes, &mut self.shared.limits, own) {
             Ok(()) => true,
-            Err(ready) => {
+            Err((scope, ready)) => {
+                held.note(Holder::Limit(way, scope));
                 self.wait_until(ready);
                 false
             }

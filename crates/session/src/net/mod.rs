@@ -28,7 +28,9 @@ use toubkal_core::engine::{
     Totals,
 };
 
-use crate::session::{Add, AddError, Metainfo, Options, SessionEvent, StartError, TrackerStatus};
+use crate::session::{
+    Add, AddError, Explanation, Metainfo, Options, SessionEvent, StartError, TrackerStatus,
+};
 pub(crate) use crate::state::Rest;
 use crate::state::{Key, Refusal, Row, State, Whole};
 use crate::store::{Left, Reply, Store};
@@ -67,6 +69,8 @@ pub(crate) enum Order {
     Awake(Vec<TorrentId>, Sender<Vec<(TorrentId, Status)>>),
     /// How all torrents stand.
     All(Sender<Vec<(TorrentId, Status)>>),
+    /// Why all torrents are no faster.
+    Whys(Sender<Vec<(TorrentId, Explanation)>>),
     /// Look for what a link means.
     Seek { link: Box<Link>, known: Option<Box<Known>>, reply: Sender<Result<TorrentId, AddError>> },
     /// What it means; or why it is not taken.
@@ -111,6 +115,7 @@ pub(crate) struct Known {
 #[derive(Debug)]
 pub(crate) enum Question {
     Status(Sender<Option<Status>>),
+    Why(Sender<Option<Explanation>>),
     Trackers(Sender<Vec<TrackerStatus>>),
     Peers(Sender<Vec<PeerStatus>>),
     Search(Sender<Option<SearchStatus>>),
@@ -180,6 +185,7 @@ impl Control {
             hands: hands.map_err(system("no event queue"))?,
             udp,
             lan: options.lan.then(|| listening_on.clone()),
+            listening: !listening_on.is_empty(),
             dht: options.dht.then(|| node(options, &listening_on, state.as_deref())),
             store,
             orders,

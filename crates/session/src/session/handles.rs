@@ -3,11 +3,15 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crossbeam_channel::Sender;
 use toubkal_core::engine::{Status, TorrentId};
 
 use super::{InfoHash, Place, Session, Torrent};
 use crate::net::{Order, Orders};
 use crate::state::{Key, State as Database};
+
+/// What is answered of each torrent.
+type Each<T> = Vec<(TorrentId, T)>;
 
 impl Session {
     /// The handle of a torrent that was just taken in.
@@ -31,13 +35,18 @@ impl Session {
     /// All torrents, and how they stand at one moment.
     #[must_use]
     pub fn torrents(&self) -> Vec<(Torrent, Status)> {
+        self.all(Order::All)
+    }
+
+    /// All torrents, and what is answered of each at one moment.
+    pub(super) fn all<T>(&self, order: fn(Sender<Each<T>>) -> Order) -> Vec<(Torrent, T)> {
         // Who is added meanwhile comes into the list afterwards.
         let mut torrents = self.torrents.lock().unwrap_or_else(PoisonError::into_inner);
         let (reply, answer) = crossbeam_channel::bounded(1);
-        self.control.order(Order::All(reply));
+        self.control.order(order(reply));
         let all = answer.recv().unwrap_or_default();
-        let known = |(id, status)| Some((torrents.get(&id)?.clone(), status));
-        let there: Vec<(Torrent, Status)> = all.into_iter().filter_map(known).collect();
+        let known = |(id, said)| Some((torrents.get(&id)?.clone(), said));
+        let there: Vec<(Torrent, T)> = all.into_iter().filter_map(known).collect();
         // Without those that were removed.
         *torrents = there.iter().map(|(torrent, _)| (torrent.id(), torrent.clone())).collect();
         drop(torrents);

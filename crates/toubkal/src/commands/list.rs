@@ -56,6 +56,20 @@ pub(crate) struct ShowArgs {
     control: ControlArgs,
 }
 
+/// Say why a torrent of the daemon is no faster, and what would help
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  toubkal explain 7\n\ndocs/explain.md tells all reasons.")]
+pub(crate) struct ExplainArgs {
+    /// Its number in the list, or its info-hash
+    #[arg(value_name = "TORRENT")]
+    torrent: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    control: ControlArgs,
+}
+
 pub(crate) fn run(args: &ListArgs) -> Result<Exit, Failure> {
     let control = Control::open(&args.control)?;
     let all: All = control.get("/api/v1/torrents")?;
@@ -160,6 +174,22 @@ pub(crate) fn show(args: &ShowArgs) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     progress::print(&about(&torrent))?;
+    Ok(Exit::Done)
+}
+
+pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit, Failure> {
+    let control = Control::open(&args.control)?;
+    let why: Value = control.get(&format!("/api/v1/torrents/{}/why", encoded(&args.torrent)))?;
+    if args.json {
+        json::print(&why)?;
+        return Ok(Exit::Done);
+    }
+    let details = why["details"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let lines = details.iter().filter_map(Value::as_str).map(|line| format!("  {line}"));
+    let remedy = why["remedy"].as_str().map(str::to_owned);
+    let all = std::iter::once(shown(&why, "sentence")).chain(lines).chain(remedy);
+    let text: String = all.map(|line| format!("{}\n", text::escape(&line))).collect();
+    progress::print(&text)?;
     Ok(Exit::Done)
 }
 

@@ -38,6 +38,7 @@ pub(crate) fn run(command: Option<Command>) -> Result<Exit, Failure> {
         Command::Add(args) => add::run(&args),
         Command::List(args) => list::run(&args),
         Command::Show(args) => list::show(&args),
+        Command::Explain(args) => list::explain(&args),
         Command::Pause(args) => steer::pause(&args),
         Command::Resume(args) => steer::resume(&args),
         Command::Remove(args) => steer::remove(&args),

@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toubkal_daemon::{
     AddError, Changes, Client, Cursor, Edit, FileView, Goals, How, Id, PeerView, TrackerView, View,
-    What, Wish,
+    What, WhyView, Wish,
 };
 use toubkal_session::Rates;
 
@@ -48,6 +48,9 @@ pub(super) fn table() -> Vec<Route> {
         .gives::<Vec<PeerView>>(200);
     let trackers = Act::new("get", "The trackers of a torrent", || routing::get(trackers))
         .gives::<Vec<TrackerView>>(200);
+    let why =
+        Act::new("get", "Why a torrent is no faster, and what would help", || routing::get(why))
+            .gives::<WhyView>(200);
     let pieces =
         Act::new("get", "Which pieces are there: a bit each, as base64", || routing::get(pieces))
             .gives::<Pieces>(200);
@@ -63,6 +66,7 @@ pub(super) fn table() -> Vec<Route> {
         Route::new("/torrents/{torrent}/files", [files]),
         Route::new("/torrents/{torrent}/peers", [peers]),
         Route::new("/torrents/{torrent}/trackers", [trackers]),
+        Route::new("/torrents/{torrent}/why", [why]),
         Route::new("/torrents/{torrent}/pieces", [pieces]),
         Route::new("/torrents/{torrent}/check", [check]),
         Route::new("/torrents/{torrent}/announce", [announce]),
@@ -322,6 +326,10 @@ async fn peers(State(face): State<Face>, torrent: Path<String>) -> Result<Respon
 
 async fn trackers(State(face): State<Face>, torrent: Path<String>) -> Result<Response, Problem> {
     about(face, torrent.0, |client, id| Some(client.trackers(id).unwrap_or_default())).await
+}
+
+async fn why(State(face): State<Face>, torrent: Path<String>) -> Result<Response, Problem> {
+    about(face, torrent.0, Client::explain).await
 }
 
 async fn pieces(State(face): State<Face>, torrent: Path<String>) -> Result<Response, Problem> {

@@ -9,6 +9,7 @@ use super::super::bounds::{
     UNASKED_BYTES_MAX,
 };
 use super::super::event::{CloseReason, LinkId, Misbehaved, Payload, Policy, Priority};
+use super::super::held::Holder;
 use super::super::limits::Way;
 use super::super::peer::{Peer, Request};
 use super::super::shared::{Cx, Task};
@@ -41,7 +42,7 @@ impl Torrent {
         for _ in 0..peer.room(cx.now) {
             if cx.shared.storing >= STORING_BYTES_MAX {
                 cx.shared.held_up = true;
-                return;
+                return self.held.note(Holder::Disk);
             }
             let Some((piece, index)) = self.choose(cx, link) else { return };
             if !self.ask(cx, link, piece, index) {
@@ -55,7 +56,7 @@ impl Torrent {
     pub(super) fn ask(&mut self, cx: &mut Cx<'_>, link: LinkId, piece: u32, index: u32) -> bool {
         let block = self.layout.block(piece, index);
         let Some(peer) = self.peers.get_mut(&link) else { return false };
-        if !cx.take(Way::Down, block.length, &mut self.limits) {
+        if !cx.take(Way::Down, block.length, &mut self.limits, &mut self.held) {
             self.partials.unask(piece, index);
             return false;
         }

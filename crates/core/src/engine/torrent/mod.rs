@@ -2,7 +2,8 @@
 //!
 //! The folder is cut by subject: `files.rs` for all that concerns the disk, `asking.rs` for what is
 //! asked of peers, `giving.rs` for what is given to them, `meeting.rs` for how they come and go,
-//! `wanting.rs` for what the user wants, `reading.rs` for what is read while it comes.
+//! `wanting.rs` for what the user wants, `reading.rs` for what is read while it comes, `telling.rs`
+//! for what is said of it.
 
 mod asking;
 #[cfg(any(test, feature = "testing"))]
@@ -15,6 +16,7 @@ mod reading;
 mod seeking;
 mod sleeping;
 mod talking;
+mod telling;
 mod wanting;
 
 use alloc::boxed::Box;
@@ -36,16 +38,15 @@ use super::blame::Blame;
 use super::bounds::{CHOKE_TIME, FULL_REST};
 use super::durable::{Durable, Memory, Totals};
 use super::event::{AddTorrent, CloseReason, DialId, JobId, LinkId, Policy, Priority, TorrentId};
+use super::held::Held;
 use super::limits::Limits;
 use super::meter::Meter;
 use super::partial::Partials;
-use super::peer::Peer;
 use super::peers::Peers;
 use super::picker::Picker;
 use super::roster::Roster;
 use super::shared::{Cx, Task};
 use super::spread::Spread;
-use super::status::{PeerStatus, Sources, State, Status};
 use super::torrents::Sleep;
 use super::turns::Turns;
 use super::wishes::Wishes;
@@ -108,6 +109,7 @@ pub(super) struct Torrent {
     limits: Limits,
     /// What is to come first for those who read.
     wishes: Option<Box<Wishes>>,
+    held: Held,
     /// Some peer may have something to ask for that it had not before.
     wake: bool,
 
@@ -214,6 +216,7 @@ impl Torrent {
             turns: Turns::default(),
             limits: Limits::new(add.rates, now),
             wishes: None,
+            held: Held::default(),
             wake: false,
             peers: Peers::default(),
             dials: BTreeMap::new(),
@@ -422,6 +425,7 @@ impl Torrent {
     pub(super) fn tick(&mut self, cx: &mut Cx<'_>, keep: bool) {
         self.down.tick();
         self.up.tick();
+        self.held.tick();
         if keep {
             self.keep(cx);
         } else if self.has_news() && self.durable.is_late(cx.now) {
@@ -476,60 +480,6 @@ impl Torrent {
 
     pub(super) fn wake(&mut self) {
         self.wake = true;
-    }
-
-    pub(super) fn priorities(&self) -> Vec<Priority> {
-        self.files.priorities()
-    }
-
-    pub(super) fn have(&self) -> &Bitset {
-        &self.have
-    }
-
-    pub(super) fn sources(&self) -> Sources {
-        self.roster.sources()
-    }
-
-    pub(super) fn peers(&self) -> Vec<PeerStatus> {
-        self.peers.values().map(Peer::status).collect()
-    }
-
-    pub(super) fn status(&self) -> Status {
-        let count =
-            |test: fn(&Peer) -> bool| self.peers.values().filter(|p| test(p)).count() as u32;
-        let state = match &self.phase {
-            Phase::Active if self.is_seeking() => {
-                State::Seeking(self.seeking().unwrap_or_default())
-            }
-            Phase::Opening => State::Opening,
-            Phase::Checking(check) => State::Checking { done: check.done, of: check.of },
-            Phase::Active if self.missing > 0 => State::Downloading,
-            Phase::Active if !self.completed => State::Finishing,
-            Phase::Active => State::Seeding,
-            Phase::Stopping { error, .. } | Phase::Stopped(error) => State::Stopped(*error),
-        };
-        Status {
-            state,
-            pieces: self.layout.pieces(),
-            have: self.have.ones(),
-            wanted: self.wanted,
-            left: self.left,
-            downloaded: self.down.total(),
-            uploaded: self.up.total(),
-            wasted: self.wasted,
-            down_rate: self.down.rate(),
-            up_rate: self.up.rate(),
-            peers: self.peers.len() as u32,
-            seeds: count(Peer::is_seed),
-            unchoked_by: count(|peer| !peer.choking_us),
-            unchoked: count(|peer| !peer.choked),
-            dialing: self.dials.len() as u32,
-            known: self.roster.len() as u32,
-            rarest: self.picker.rarest(),
-            totals: self.totals(),
-            remembered: self.remembered,
-            checked: self.checked,
-        }
     }
 
     fn job(&mut self, cx: &mut Cx<'_>, task: Task) -> JobId {

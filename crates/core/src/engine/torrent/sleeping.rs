@@ -54,6 +54,7 @@ impl Torrent {
         let missed = beats.count - sleep.since;
         self.down.pass(missed);
         self.up.pass(missed);
+        self.held.pass(missed);
         if missed > 0 && self.is_active() && self.choke_at <= beats.last {
             // The round began with a heartbeat, and so did all that followed.
             let late = beats.last.since(self.choke_at).as_nanos();

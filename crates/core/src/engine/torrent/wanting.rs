@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use toubkal_wire::layout::Block;
 
 use super::super::event::{Policy, Priority, Rates};
+use super::super::held::Held;
 use super::super::limits::Limits;
 use super::super::shared::Cx;
 use super::{Next, Phase, Torrent};
@@ -12,6 +13,7 @@ use super::{Next, Phase, Torrent};
 impl Torrent {
     pub(in super::super) fn limit(&mut self, cx: &mut Cx<'_>, rates: Rates) {
         self.limits = Limits::new(rates, cx.now);
+        self.held = Held::default();
         cx.wait_until(cx.now);
     }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use toubkal_core::base::{Bitset, Machine, Outbox, Rng, Time};
 use toubkal_core::engine::log::Writer;
 use toubkal_core::engine::{
-    Action, Config, Engine, Event, LinkId, PeerStatus, Priority, Sources, Status, TorrentId,
+    Action, Config, Engine, Event, LinkId, PeerStatus, Priority, Reason, Sources, Status, TorrentId,
 };
 
 /// The engine of a session. With a log, each fact is in it before the engine hears of it, and in
@@ -88,6 +88,10 @@ impl Mind {
 
     pub(super) fn awake(&self) -> Vec<TorrentId> {
         self.engine.awake()
+    }
+
+    pub(super) fn why(&self, now: Time, torrent: TorrentId) -> Option<Reason> {
+        self.engine.why(now, torrent)
     }
 
     pub(super) fn peers(&self, torrent: TorrentId) -> Vec<PeerStatus> {

@@ -112,13 +112,8 @@ impl Brain {
                 let status = |id: TorrentId| Some((id, self.engine.status(id)?));
                 drop(reply.send(all.into_iter().filter_map(status).collect()));
             }
-            Order::All(reply) => {
-                let all = self.torrents.held.keys();
-                let status = |&id: &TorrentId| Some((id, self.engine.status(id)?));
-                let mut all: Vec<_> = all.filter_map(status).collect();
-                all.sort_unstable_by_key(|(id, _)| *id);
-                drop(reply.send(all));
-            }
+            Order::All(reply) => drop(reply.send(self.all(|id| self.engine.status(id)))),
+            Order::Whys(reply) => drop(reply.send(self.whys(now))),
             Order::Command(Command::Remove(torrent)) => self.remove(now, torrent),
             Order::Command(command) => {
                 self.magnets.note(&command);
@@ -145,6 +140,14 @@ impl Brain {
             Order::Question(torrent, question) => self.answer(now, torrent, question),
             Order::Shutdown(patience) => self.shutdown(now, patience),
         }
+    }
+
+    /// Something of each torrent, in the order of their names.
+    pub(super) fn all<T>(&self, of: impl Fn(TorrentId) -> Option<T>) -> Vec<(TorrentId, T)> {
+        let all = self.torrents.held.keys();
+        let mut all: Vec<_> = all.filter_map(|&id| Some((id, of(id)?))).collect();
+        all.sort_unstable_by_key(|(id, _)| *id);
+        all
     }
 
     /// Takes a torrent out of the session and out of the database.
@@ -308,6 +311,7 @@ impl Brain {
     fn answer(&self, now: Time, torrent: TorrentId, question: Question) {
         match question {
             Question::Status(reply) => drop(reply.send(self.engine.status(torrent))),
+            Question::Why(reply) => drop(reply.send(self.why(now, torrent))),
             Question::Trackers(reply) => {
                 drop(reply.send(self.trackers.status(torrent, now)));
             }

@@ -21,6 +21,7 @@ use rustls::pki_types::CertificateDer;
 pub use error::HttpError;
 pub(super) use exchange::Http;
 pub(super) use reach::Family;
+pub(crate) use reach::is_local;
 
 /// Limits and manners of HTTP requests.
 #[derive(Clone, Debug)]
