@@ -8,16 +8,15 @@ mod access;
 mod api;
 mod guard;
 mod metrics;
+mod page;
 mod problem;
 mod server;
 mod throttle;
 mod transmission;
 
 pub use access::{Access, Credentials};
+pub use page::HAS_PAGE;
 pub use server::{Options, StartError, Web};
-
-/// Whether the page is built in.
-pub const HAS_PAGE: bool = false;
 
 /// The description of the API in the form of OpenAPI 3.1, as JSON.
 #[must_use]

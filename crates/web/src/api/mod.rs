@@ -2,6 +2,7 @@
 //! the API are made.
 
 mod events;
+mod fields;
 mod system;
 mod table;
 mod torrents;
@@ -47,13 +48,12 @@ pub(crate) fn routes(client: Client, guard: &Arc<Guard>, ended: watch::Receiver<
             false => inner = inner.route(&path, route.methods()),
         }
     }
-    let missing = || async { Problem::missing("there is nothing of this name") };
     inner
         .route("/metrics", axum::routing::get(crate::metrics::metrics))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .route_layer(middleware::from_fn(guard::user_only))
         .merge(outer)
-        .fallback(missing)
+        .fallback(crate::page::serve)
         .method_not_allowed_fallback(|| async {
             Problem::new(
                 axum::http::StatusCode::METHOD_NOT_ALLOWED,

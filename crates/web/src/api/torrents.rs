@@ -1,5 +1,6 @@
 //! Torrents: listed, added, changed, removed.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,12 +14,13 @@ use base64::Engine;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toubkal_daemon::{
-    AddError, Changes, Client, Cursor, Edit, FileView, Goals, How, Id, PeerView, TrackerView, View,
-    What, WhyView, Wish,
+    AddError, Changes, Client, Cursor, Edit, FileView, Goals, How, Id, PeerView, Phase,
+    TrackerView, View, What, WhyView, Wish,
 };
 use toubkal_session::Rates;
 
 use super::Face;
+use super::fields::{FIELDS, Fields};
 use super::table::{Act, Route};
 use crate::problem::Problem;
 
@@ -29,6 +31,11 @@ pub(super) fn table() -> Vec<Route> {
     let list =
         Act::new("get", "All torrents, or what changed since a cursor", || routing::get(list))
             .query::<Option<String>>("since", "the cursor of an earlier answer")
+            .query::<Option<usize>>(
+                "limit",
+                "this many at most, those with errors and new ones first",
+            )
+            .query::<Option<String>>("fields", FIELDS)
             .gives::<Changes>(200);
     let add =
         Act::new("post", "Adds a torrent; one that is there already stays", || routing::post(add))
@@ -155,8 +162,10 @@ pub(super) struct Nothing {}
 
 /// What can stand behind the `?` of a list.
 #[derive(Debug, Deserialize)]
-struct Since {
+struct Asked {
     since: Option<String>,
+    limit: Option<usize>,
+    fields: Option<String>,
 }
 
 /// Which torrent the path names.
@@ -190,12 +199,22 @@ fn json<T: Serialize>(value: &T) -> Response {
     axum::Json(value).into_response()
 }
 
-async fn list(State(face): State<Face>, query: Query<Since>) -> Result<Response, Problem> {
+async fn list(State(face): State<Face>, query: Query<Asked>) -> Result<Response, Problem> {
     let cursor = |text: &String| {
         Cursor::parse(text).ok_or_else(|| Problem::request(format!("{text:?} is no cursor")))
     };
     let since = query.0.since.as_ref().map(cursor).transpose()?;
-    calmly(move || Ok(json(&face.client.changes(since)))).await
+    let fields = query.0.fields.as_deref().map(Fields::parse).transpose()?;
+    calmly(move || {
+        let mut changes = face.client.changes(since);
+        if let Some(limit) = query.0.limit {
+            changes.full &= changes.torrents.len() <= limit;
+            changes.torrents.sort_by_key(|it| (it.phase != Phase::Error, Reverse(it.id)));
+            changes.torrents.truncate(limit);
+        }
+        Ok(fields.map_or_else(|| json(&changes), |it| json(&it.pick(&changes))))
+    })
+    .await
 }
 
 async fn add(
