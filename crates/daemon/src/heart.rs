@@ -201,7 +201,7 @@ fn count_times(entry: &mut Entry, state: State, uptime: u64) -> bool {
     before != (note.downloads_since, note.seeds_since)
 }
 
-/// Takes over what the trackers of some torrents say, and why these are no faster, each in its turn.
+/// Takes over what the trackers of some torrents say, and why these are no faster, in turn.
 fn hear(client: &Inner, all: &[(TorrentId, Status)], turn: &mut usize) {
     let acts = |status: &Status| {
         status.peers > 0 || matches!(status.state, State::Downloading | State::Seeking(_))

@@ -230,6 +230,7 @@ mod tests {
     use serde_json::json;
 
     use super::super::names::Dialect;
+    use super::super::nested::tests::tracker;
     use super::*;
 
     fn args(value: Value) -> Args {
@@ -255,16 +256,6 @@ mod tests {
     }
 
     fn trackers(value: Value) -> Result<Vec<Vec<String>>, Fault> {
-        let tracker = |url: &str, tier| TrackerView {
-            url: url.to_owned(),
-            tier,
-            state: String::new(),
-            message: String::new(),
-            peers: 0,
-            seeds: None,
-            leeches: None,
-            next: None,
-        };
         let before = [tracker("http://a/x", 0), tracker("http://b/x", 0), tracker("udp://c:1", 1)];
         trackers_of(&args(value), &before)
     }

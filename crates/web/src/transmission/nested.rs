@@ -239,8 +239,21 @@ fn site(host: &str) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    pub(in super::super) fn tracker(url: &str, tier: u32) -> TrackerView {
+        TrackerView {
+            url: url.to_owned(),
+            tier,
+            state: String::new(),
+            message: String::new(),
+            peers: 0,
+            seeds: None,
+            leeches: None,
+            next: None,
+        }
+    }
 
     #[test]
     fn a_tracker_is_named_by_its_site() {
@@ -261,16 +274,6 @@ mod tests {
 
     #[test]
     fn tiers_are_told_apart_by_an_empty_line() {
-        let tracker = |url: &str, tier| TrackerView {
-            url: url.to_owned(),
-            tier,
-            state: String::new(),
-            message: String::new(),
-            peers: 0,
-            seeds: None,
-            leeches: None,
-            next: None,
-        };
         let trackers = [tracker("a", 0), tracker("b", 0), tracker("c", 1)];
         assert_eq!(tracker_list(&trackers), "a\nb\n\nc\n");
     }
