@@ -171,6 +171,8 @@ fn refusals_come_in_order_and_a_session_id_works_at_once_and_stays() {
     let me = format!("Authorization: Basic {}\r\n", basic("me:secret"));
     let both = server.session(&me);
     assert_eq!(server.session(&me), both);
+    let other = format!("{me}X-Transmission-Session-Id: {}\r\n", "x".repeat(43));
+    assert_eq!(server.post(&other, GET).0, 409, "one that was guessed");
     for _ in 0..2 {
         let (status, answer) = server.post(&both, GET);
         assert_eq!(status, 200);
