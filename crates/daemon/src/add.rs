@@ -220,6 +220,9 @@ pub(crate) fn describe(metainfo: &Metainfo, note: &mut Note) {
     note.name.clone_from(&metainfo.name);
     (note.size, note.files) = (metainfo.total(), stored.count() as u32);
     (note.pieces, note.piece_length) = (metainfo.pieces(), metainfo.piece_length);
+    note.comment = metainfo.comment.clone().unwrap_or_default();
+    note.creator = metainfo.created_by.clone().unwrap_or_default();
+    note.created = metainfo.created;
     (note.private, note.single) = (metainfo.private, metainfo.folder().is_none());
 }
 

@@ -13,6 +13,7 @@ use toubkal_session::{
     Torrent,
 };
 
+use crate::about::Facts;
 use crate::add::describe;
 use crate::changes::{Changes, Cursor};
 use crate::decide;
@@ -44,6 +45,8 @@ pub struct Options {
     /// Folders in which, and below which, torrents may lie; [`Settings::downloads`] is one of them
     /// in any case. With a path from the root among them (`/`), everywhere.
     pub folders: Vec<PathBuf>,
+    /// Torrents may be fetched from addresses of this computer and network, too.
+    pub fetch_local: bool,
 }
 
 impl Options {
@@ -53,7 +56,7 @@ impl Options {
         let session =
             session::Options { state: Some(database.into()), ..session::Options::default() };
         let settings = Settings { downloads: downloads.into(), ..Settings::default() };
-        Self { session, settings, folders: Vec::new() }
+        Self { session, settings, folders: Vec::new(), fetch_local: false }
     }
 }
 
@@ -93,7 +96,12 @@ pub(crate) struct Inner {
     library: Mutex<Library>,
     /// One at a time adds or removes.
     pub(crate) adding: Mutex<()>,
-    folders: Vec<PathBuf>,
+    pub(crate) folders: Vec<PathBuf>,
+    pub(crate) fetch_local: bool,
+    pub(crate) facts: Facts,
+    /// A peer has come by itself.
+    pub(crate) reached: AtomicBool,
+    pub(crate) asked_to_end: AtomicBool,
     /// What holds where nobody has changed it.
     usual: Settings,
     /// Numbers up to this are set aside in the database.
@@ -129,6 +137,7 @@ impl Client {
     /// # Errors
     /// When the session cannot start, or its database cannot be read.
     pub fn start(options: Options) -> Result<Self, StartError> {
+        let facts = Facts::of(&options.session);
         let session = Session::start(options.session)?;
         let number = |key| {
             let text = session.setting(key).ok().flatten();
@@ -150,6 +159,10 @@ impl Client {
             library: Mutex::new(library),
             adding: Mutex::default(),
             folders: options.folders,
+            fetch_local: options.fetch_local,
+            facts,
+            reached: AtomicBool::new(false),
+            asked_to_end: AtomicBool::new(false),
             usual: options.settings,
             reserved: Mutex::new(numbers),
             lives,

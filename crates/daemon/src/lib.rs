@@ -15,12 +15,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod about;
 mod add;
 mod changes;
 mod client;
 mod decide;
 mod edit;
 mod entry;
+mod fetch;
 mod goals;
 mod heart;
 mod labels;
@@ -30,6 +32,7 @@ mod note;
 mod settings;
 mod view;
 
+pub use about::{About, Facts};
 pub use add::{AddError, How, What};
 pub use changes::{Changes, Cursor};
 pub use client::{Client, Options, Refusal, StartError};

@@ -73,6 +73,11 @@ pub(crate) struct Note {
     pub(crate) private: bool,
     /// The content is one file without a folder.
     pub(crate) single: bool,
+    /// What its maker wrote into it.
+    pub(crate) comment: String,
+    /// The program that made it, and when, in seconds since 1970.
+    pub(crate) creator: String,
+    pub(crate) created: Option<i64>,
     pub(crate) category: String,
     pub(crate) tags: Vec<String>,
     /// Its place in the queue: smaller is sooner.

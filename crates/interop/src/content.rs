@@ -203,7 +203,11 @@ impl Content {
     }
 
     /// Writes a torrent of the content, with these trackers.
-    pub(crate) fn write_torrent(&self, torrent: &Path, trackers: &[String]) {
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be written.
+    pub fn write_torrent(&self, torrent: &Path, trackers: &[String]) {
         let mut text = vec![b'd'];
         if let Some(first) = trackers.first() {
             bytes(&mut text, b"announce");
@@ -299,7 +303,11 @@ impl Content {
     }
 
     /// Compares what is in another folder with this content. An error names the difference.
-    pub(crate) fn same(&self, folder: &Path, empty_files: bool) -> Result<(), String> {
+    ///
+    /// # Errors
+    ///
+    /// When there is one.
+    pub fn same(&self, folder: &Path, empty_files: bool) -> Result<(), String> {
         let (here, there) = (self.folder().join(&self.name), folder.join(&self.name));
         let (mut sent, mut arrived) = (files_of(&here), files_of(&there));
         if !empty_files {

@@ -38,5 +38,5 @@ pub use limit::limit;
 pub use net::{Host, Network};
 pub use peer::{Peer, Start};
 pub use process::Process;
-pub use programs::{Client, libtorrent, libtorrent_dht, toubkal};
+pub use programs::{Client, libtorrent, libtorrent_dht, toubkal, transmission_rpc};
 pub use tracker::Tracker;

@@ -24,6 +24,8 @@ pub(crate) struct Config {
     downloads: Option<PathBuf>,
     folders: Vec<PathBuf>,
     add_paused: bool,
+    /// Torrents may be fetched from addresses of this computer and network.
+    pub(crate) fetch_local: bool,
     pub(crate) http: Http,
     pub(crate) peers: Peers,
     limits: Limits,

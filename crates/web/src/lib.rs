@@ -12,6 +12,7 @@ mod page;
 mod problem;
 mod server;
 mod throttle;
+mod transmission;
 
 pub use access::{Access, Credentials};
 pub use page::HAS_PAGE;

@@ -21,6 +21,7 @@ use tower::Service;
 use crate::access::{Access, Credentials};
 use crate::api;
 use crate::guard::{self, Guard, Via};
+use crate::transmission;
 
 /// Connections at once; others wait to be accepted.
 const CONNECTIONS_MAX: usize = 512;
@@ -99,7 +100,8 @@ impl Web {
         let local = local.map_err(at(path.display().to_string()))?;
         let guard = Arc::new(Guard::new(access, &options.names));
         let (end, ended) = watch::channel(false);
-        let routes = api::routes(client, &guard, ended.clone());
+        let rpc = transmission::routes(client.clone()).map_err(StartError::Credentials)?;
+        let routes = api::routes(client, &guard, ended.clone()).merge(rpc);
         let routes = routes.layer(middleware::from_fn_with_state(Arc::clone(&guard), guard::stand));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(StartError::System)?;

@@ -99,7 +99,7 @@ pub(crate) fn run(args: &DaemonArgs) -> Result<Exit, Failure> {
     tell(args, &ready)?;
     // Whoever started us under systemd waits for this; without it nobody does.
     let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
-    while !interrupt.is_raised() {
+    while !interrupt.is_raised() && !client.is_asked_to_end() {
         std::thread::sleep(Duration::from_millis(50));
     }
     let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Stopping]);
@@ -164,7 +164,8 @@ fn start(args: &DaemonArgs, config: &Config, state_dir: &Path) -> Result<Client,
     let listen = network::free(listen, |listen| {
         let session = toubkal_session::Options { listen, ..session.clone() };
         let folders = config.folders(&home);
-        Client::start(Options { session, settings: settings.clone(), folders })
+        let fetch_local = config.fetch_local;
+        Client::start(Options { session, settings: settings.clone(), folders, fetch_local })
     });
     let client = listen.map_err(|error| match error {
         toubkal_daemon::StartError::Session(error) => network::refusal(&error),

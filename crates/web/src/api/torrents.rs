@@ -170,14 +170,10 @@ struct Asked {
 
 /// Which torrent the path names.
 fn find(client: &Client, text: &str) -> Result<Id, Problem> {
-    let hash = || {
-        let digit = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-        let bytes: Option<Vec<u8>> =
-            (text.len() == 40).then(|| text.as_bytes().chunks(2).map(digit).collect()).flatten();
-        client.find(&bytes?.try_into().ok()?)
-    };
     let number = text.parse().ok().filter(|&id| client.has(id));
-    number.or_else(hash).ok_or_else(|| Problem::missing(format!("there is no torrent {text:?}")))
+    number
+        .or_else(|| client.find_text(text))
+        .ok_or_else(|| Problem::missing(format!("there is no torrent {text:?}")))
 }
 
 /// Does something that may wait for the disk, on a thread that may wait.
