@@ -1,7 +1,6 @@
 //! Torrents of which only the info-hash is known, peers with true and false metadata, and what is
 //! said by the extension protocol: for the model of the world.
 
-use crate::base::Bitset;
 use alloc::sync::Arc;
 use core::net::SocketAddr;
 use std::vec::Vec;
@@ -215,6 +214,7 @@ impl World {
 mod tests {
     use super::super::super::bounds::EARLY_MAX;
     use super::*;
+    use crate::base::Bitset;
     use core::time::Duration;
     use toubkal_wire::handshake::Reserved;
     use toubkal_wire::layout::BLOCK_BYTES;
