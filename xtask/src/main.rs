@@ -5,6 +5,7 @@ mod bench;
 mod fuzz;
 mod guard;
 mod kills;
+mod page;
 mod seeds;
 mod shell;
 mod sim;
@@ -52,6 +53,10 @@ Usage: cargo xtask <command>
         [--json FILE] [--from FILE] [--write] [--quick]
              Toubkal and other clients side by side: downloading, seeding, checking, many
              torrents. --help tells more.
+  page [--test [FILE]...] [--screenshots] [--release]
+             Builds the page of the daemon from its npm packages; the next build of the
+             program holds it. --test uses it in Chromium, and measures it; FILE is a name
+             in crates/web/page/tests. --screenshots makes the pictures in docs.
   tools      Installs what the interop tests need, and nothing else.
   help       This text.
 ";
@@ -72,6 +77,7 @@ fn main() -> ExitCode {
         "guard" => guard::run(rest),
         "kills" => kills::run(rest),
         "bench" => bench::run(rest),
+        "page" => page::run(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             Ok(())

@@ -96,6 +96,10 @@ impl Log {
         let Ok(text) = fs::read_to_string(&self.path) else { return String::new() };
         let count = |line: &str| {
             let line = line.trim_start();
+            // Node: "# pass 7", or "ℹ pass 7" for people.
+            if let Some(count) = line.strip_prefix("# pass ").or(line.strip_prefix("ℹ pass ")) {
+                return count.parse().ok();
+            }
             // "test result: ok. 7 passed; 0 failed" or "Summary [0.1s] 7 tests run: 7 passed"
             let counted = line.starts_with("test result:") || line.starts_with("Summary [");
             let before = line.split_once(" passed").filter(|_| counted)?.0;

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::shell::{Log, cargo, command, installed, logged, output, root, target_dir};
 use crate::test::{Done, Options};
-use crate::{fuzz, guard, tidy, tools};
+use crate::{fuzz, guard, page, tidy, tools};
 
 /// One check.
 pub(crate) struct Step {
@@ -24,6 +24,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "unit", what: "unit, virtual-time and integration tests", run: unit },
     Step { name: "doctest", what: "examples in the documentation", run: doctest },
     Step { name: "doc", what: "documentation, warnings are errors", run: doc },
+    Step { name: "page", what: "the page in a real browser, with real peers", run: page },
     Step { name: "interop", what: "Toubkal against other BitTorrent programs", run: interop },
     Step { name: "fuzz", what: "some seconds of fuzzing for each target", run: fuzz },
     Step { name: "guard", what: "does anything take more instructions?", run: guard },
@@ -81,6 +82,15 @@ fn doc(_: &Options, log: &Log) -> Result<Done, String> {
     let mut doc = cargo(["doc", "--workspace", "--no-deps", "--quiet"]);
     logged(doc.env("RUSTDOCFLAGS", "-D warnings"), log)?;
     passed()
+}
+
+fn page(_: &Options, log: &Log) -> Result<Done, String> {
+    if !cfg!(target_os = "linux") {
+        let why = "its browser is set up for Linux; cargo xtask page --test runs with CHROMIUM set";
+        return Ok(Done::Skipped(why.to_owned()));
+    }
+    page::step(log)?;
+    Ok(Done::Passed(log.tests()))
 }
 
 fn interop(options: &Options, log: &Log) -> Result<Done, String> {

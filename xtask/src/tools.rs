@@ -1,5 +1,5 @@
-//! Installs what the interop tests need, Debian packages and libtorrent's wheel from PyPI, the C++
-//! compiler for fuzzing, and valgrind.
+//! Installs what the interop tests need, Debian packages and wheels from PyPI, the C++ compiler for
+//! fuzzing, and valgrind.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,19 +7,22 @@ use std::process::Command;
 use crate::shell::{Log, command, installed, logged, output, root};
 
 /// Programs that the tests run, and the Debian package that brings each.
-const PROGRAMS: [(&str, &str); 8] = [
+const PROGRAMS: [(&str, &str); 10] = [
     ("aria2c", "aria2"),
+    ("curl", "curl"),
     ("ip", "iproute2"),
     ("opentracker", "opentracker"),
     ("python3", "python3"),
     ("rtorrent", "rtorrent"),
     ("script", "bsdutils"),
     ("transmission-cli", "transmission-cli"),
+    ("transmission-remote", "transmission-cli"),
     ("unshare", "util-linux"),
 ];
 
-/// The wheel, with the version that the tests were written against.
+/// The wheels, with the versions that the tests were written against.
 const LIBTORRENT: &str = "libtorrent==2.1.1";
+const TRANSMISSION_RPC: &str = "transmission-rpc==7.0.12";
 
 /// Installs what is missing and says what was there.
 pub(crate) fn install() -> Result<String, String> {
@@ -38,7 +41,7 @@ pub(crate) fn install() -> Result<String, String> {
     if cfg!(target_arch = "x86_64") {
         valgrind(&log)?;
     }
-    install_wheel(&log)?;
+    install_wheels(&log)?;
     Ok(if packages.is_empty() { String::new() } else { packages.join(" ") })
 }
 
@@ -65,7 +68,9 @@ fn python() -> PathBuf {
 }
 
 fn missing_packages() -> Vec<&'static str> {
-    PROGRAMS.iter().filter(|(name, _)| !installed(name)).map(|&(_, package)| package).collect()
+    let missing = PROGRAMS.iter().filter(|(name, _)| !installed(name));
+    let packages: std::collections::BTreeSet<_> = missing.map(|&(_, package)| package).collect();
+    packages.into_iter().collect()
 }
 
 fn has_venv() -> bool {
@@ -111,10 +116,13 @@ pub(crate) fn install_packages(
     logged(&mut install(), log)
 }
 
-fn install_wheel(log: &Log) -> Result<(), String> {
+fn install_wheels(log: &Log) -> Result<(), String> {
     let works = |python: &Path| {
-        let import =
-            format!("import libtorrent as l; assert '{LIBTORRENT}'.endswith(l.version[:5])");
+        let import = format!(
+            "import libtorrent as l; assert '{LIBTORRENT}'.endswith(l.version[:5])\n\
+             from importlib.metadata import version\n\
+             assert '{TRANSMISSION_RPC}'.endswith('=' + version('transmission-rpc'))"
+        );
         output(Command::new(python).args(["-c", &import])).is_some()
     };
     if works(&python()) {
@@ -123,11 +131,13 @@ fn install_wheel(log: &Log) -> Result<(), String> {
     let folder = root().join(".tools/python");
     logged(command("python3", ["-m", "venv", "--clear"]).arg(&folder), log)?;
     let mut pip = command(python(), ["-m", "pip", "install", "--quiet"]);
-    logged(pip.args(["--disable-pip-version-check", "--only-binary=:all:", LIBTORRENT]), log)?;
+    pip.args(["--disable-pip-version-check", "--only-binary=:all:", LIBTORRENT, TRANSMISSION_RPC]);
+    logged(&mut pip, log)?;
     if works(&python()) {
         return Ok(());
     }
-    Err(format!("{LIBTORRENT} was installed in {}, but does not load", folder.display()))
+    let folder = folder.display();
+    Err(format!("{LIBTORRENT} and {TRANSMISSION_RPC} were installed in {folder}, but do not load"))
 }
 
 /// While it lives, packages that bring a service do not start it: the tests start their own.

@@ -10,5 +10,6 @@ pub mod base;
 pub mod dht;
 pub mod engine;
 pub mod link;
+pub mod queue;
 pub mod reach;
 pub mod tracker;

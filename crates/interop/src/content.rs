@@ -120,6 +120,19 @@ impl Content {
         Content { folder, name, piece_length, files, private: false, info: OnceCell::new() }
     }
 
+    /// One file of zeros that takes no space, in pieces of one length, of which `size` has so many.
+    pub(crate) fn hollow(folder: &Path, name: &str, size: u64, piece_length: usize) -> Content {
+        let content = Content::with(folder, name, piece_length, &[("", 0)]);
+        let files = vec![(String::new(), size)];
+        let file = File::options().write(true).open(content.folder().join(name));
+        file.and_then(|file| file.set_len(size)).expect("the temporary folder is writable");
+        let hash = Sha1::digest(vec![0; piece_length]);
+        let pieces = hash.repeat((size / piece_length as u64) as usize);
+        let content = Content { files, ..content };
+        let info = OnceCell::from(content.info_with(&pieces));
+        Content { info, ..content }
+    }
+
     /// So many files of one size, which together have at most `size` bytes.
     pub(crate) fn equal_files(folder: &Path, name: &str, size: u64, count: u32) -> Content {
         let each = size / u64::from(count);
@@ -190,7 +203,11 @@ impl Content {
     }
 
     /// Writes a torrent of the content, with these trackers.
-    pub(crate) fn write_torrent(&self, torrent: &Path, trackers: &[String]) {
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be written.
+    pub fn write_torrent(&self, torrent: &Path, trackers: &[String]) {
         let mut text = vec![b'd'];
         if let Some(first) = trackers.first() {
             bytes(&mut text, b"announce");
@@ -204,10 +221,10 @@ impl Content {
 
     /// BEP 3: the info dictionary, whose pieces lie over the files in a row.
     pub(crate) fn info(&self) -> &[u8] {
-        self.info.get_or_init(|| self.make_info())
+        self.info.get_or_init(|| self.info_with(&self.pieces()))
     }
 
-    fn make_info(&self) -> Vec<u8> {
+    fn info_with(&self, pieces: &[u8]) -> Vec<u8> {
         let mut info = vec![b'd'];
         let single = self.files[0].0.is_empty();
         if single {
@@ -230,7 +247,7 @@ impl Content {
         bytes(&mut info, b"piece length");
         number(&mut info, self.piece_length as u64);
         bytes(&mut info, b"pieces");
-        bytes(&mut info, &self.pieces());
+        bytes(&mut info, pieces);
         if self.private {
             info.extend(b"7:privatei1e");
         }
@@ -286,7 +303,11 @@ impl Content {
     }
 
     /// Compares what is in another folder with this content. An error names the difference.
-    pub(crate) fn same(&self, folder: &Path, empty_files: bool) -> Result<(), String> {
+    ///
+    /// # Errors
+    ///
+    /// When there is one.
+    pub fn same(&self, folder: &Path, empty_files: bool) -> Result<(), String> {
         let (here, there) = (self.folder().join(&self.name), folder.join(&self.name));
         let (mut sent, mut arrived) = (files_of(&here), files_of(&there));
         if !empty_files {

@@ -42,5 +42,5 @@ pub use net::{Host, Network};
 pub use nodes::{Nodes, node};
 pub use peer::{Peer, Start};
 pub use process::Process;
-pub use programs::{Client, libtorrent, libtorrent_dht, toubkal};
+pub use programs::{Client, libtorrent, libtorrent_dht, toubkal, transmission_rpc};
 pub use tracker::Tracker;

@@ -4,11 +4,13 @@ libtorrent_peer.py seed|get TORRENT FOLDER ADDRESS:PORT COMPLETE UPLOAD_LIMIT [P
 libtorrent_peer.py verify TORRENT FOLDER
 libtorrent_peer.py create PATH TORRENT PIECE_LENGTH
 libtorrent_peer.py many TORRENTS FOLDER RESUME ADDRESS:PORT COMPLETE
+libtorrent_peer.py crowd TORRENT FOLDER ADDRESS:PORT COUNT
 libtorrent_peer.py version
 
 The first runs until it is told to end. When it has everything, and all of it is on disk, it
 writes the file COMPLETE, which holds the seconds since the torrent was added. The limit is in
-bytes a second, 0 for none. TORRENT may be a magnet link. `many` seeds all torrents of a folder, whose files are in FOLDER; what
+bytes a second, 0 for none. TORRENT may be a magnet link. `crowd` is that many seeds, on
+the port and those above it, which believe that all is there. `many` seeds all torrents of a folder, whose files are in FOLDER; what
 it remembered in the folder RESUME is believed, everything else is checked.
 """
 
@@ -196,11 +198,28 @@ def remember(here, resume):
                 left.discard(str(alert.handle.info_hash()))
 
 
+def crowd(torrent, folder, listen, count):
+    ending = told_to_end()
+    ip, first = address(listen)
+    seeds = []
+    for port in range(first, first + int(count)):
+        seed = session("seed", f"{ip}:{port}")
+        # A hundred of them share a machine with one leecher.
+        seed.apply_settings({"aio_threads": 1, "hashing_threads": 1})
+        params = params_of(torrent, folder)
+        params.flags |= lt.torrent_flags.seed_mode
+        seed.add_torrent(params)
+        seeds.append(seed)
+    print("ready", flush=True)
+    while not ending:
+        time.sleep(0.1)
+
+
 if __name__ == "__main__":
     role, *rest = sys.argv[1:]
     if role == "version":
         print(lt.version)
-    elif role in ("verify", "create", "many"):
-        {"verify": verify, "create": create, "many": many}[role](*rest)
+    elif role in ("verify", "create", "many", "crowd"):
+        {"verify": verify, "create": create, "many": many, "crowd": crowd}[role](*rest)
     else:
         run(role, *rest)

@@ -116,6 +116,13 @@ pub fn libtorrent_dht() -> Command {
     python("libtorrent_dht.py")
 }
 
+/// What the PyPI package transmission-rpc does with a server, whose arguments stand at the top of
+/// the file.
+#[must_use]
+pub fn transmission_rpc() -> Command {
+    python("transmission_rpc_client.py")
+}
+
 fn python(script: &str) -> Command {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
     let python = top.expect("this crate lies two folders deep").join(".tools/python/bin/python");

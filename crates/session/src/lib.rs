@@ -28,14 +28,17 @@ mod stage;
 mod state;
 mod store;
 pub mod tracker;
+pub mod words;
 
+pub use paths::free_space;
 pub use session::{
-    Add, AddError, Choose, Magnet, Metainfo, Options, RestoreError, Session, SessionEvent,
-    StartError, Torrent, TrackerState, TrackerStatus,
+    Add, AddError, Choose, Explanation, InfoHash, Magnet, Metainfo, NOTE_MAX, Noted, Options, Port,
+    Private, ReadError, Reader, RestoreError, Session, SessionEvent, StartError, Torrent,
+    TrackerState, TrackerStatus,
 };
 pub use store::{TorrentFiles, Verifier};
 pub use toubkal_core::base::Bitset;
 pub use toubkal_core::engine::{
-    Notice, PeerSource, PeerStatus, Priority, Rates, Seeking, Sources, State, Status, StoreError,
-    StoreErrorKind, TorrentId, Totals,
+    Evidence, Limit, Notice, PeerSource, PeerStatus, Priority, Rates, Scope, Seeking, Sources,
+    State, Status, StoreError, StoreErrorKind, TorrentId, Totals, Why,
 };

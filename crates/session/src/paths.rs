@@ -74,6 +74,15 @@ pub(crate) fn kind_of(error: &io::Error) -> StoreErrorKind {
     }
 }
 
+/// Bytes that may still be written where `path` is, or would be: of the nearest folder above that
+/// is there. `None` where the system does not say.
+#[must_use]
+pub fn free_space(path: &Path) -> Option<u64> {
+    let mut there = path.ancestors().filter(|path| !path.as_os_str().is_empty());
+    let there = there.find(|path| path.exists()).unwrap_or(Path::new("."));
+    system::free_space(there)
+}
+
 /// The folder part and the name of a path below the download folder.
 ///
 /// # Panics

@@ -4,9 +4,13 @@
 //! channel and answered between two rounds of that thread, so an answer is never older than the
 //! question; when the thread is gone, the last answer stands.
 
+mod explain;
 mod handles;
 mod magnet;
+mod notes;
+mod reader;
 mod restore;
+mod trackers;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -24,10 +28,14 @@ pub use toubkal_wire::metainfo::Metainfo;
 
 use crate::dht::{Dht, ROUTERS, SearchStatus};
 use crate::net::{Control, Known, Order, Question};
-use handles::{Handle, Kept};
+pub use explain::{Explanation, Port};
+use handles::{Handle, Here, Kept};
 pub use magnet::Choose;
 pub(crate) use magnet::{Content, Place, read};
+pub use notes::{NOTE_MAX, Noted};
+pub use reader::{ReadError, Reader};
 pub(crate) use restore::know;
+pub use trackers::{Private, TrackerState, TrackerStatus};
 
 /// What is set once, when a session starts.
 #[derive(Clone, Debug)]
@@ -167,6 +175,9 @@ pub struct Add {
     /// It is also what peers are given of the metadata (BEP 9), which is kept in memory when it is
     /// not in the database.
     pub torrent: Option<Arc<[u8]>>,
+    /// Whatever the program wants to find again with the torrent: it is in the database as soon as
+    /// the torrent is, and goes with it. See [`Torrent::set_note`].
+    pub note: Option<Arc<[u8]>>,
     /// What is wanted, said once the files are known: for [`Session::add_magnet`], where it comes
     /// before `priorities` and before what the link selects.
     pub choose: Option<Choose>,
@@ -187,6 +198,7 @@ impl Add {
             paused: false,
             check: false,
             torrent: None,
+            note: None,
             choose: None,
         }
     }
@@ -237,6 +249,9 @@ pub enum RestoreError {
 /// Torrents at rest that are taken in with one order.
 const RESTED_AT_ONCE: usize = 4096;
 
+/// SHA-1 of an info dictionary (BEP 3).
+pub type InfoHash = [u8; 20];
+
 /// The folder, in a download folder, of what is remembered of the downloads.
 pub(crate) const RESERVED: &str = ".toubkal";
 
@@ -281,44 +296,6 @@ pub enum SessionEvent {
     Crashed {
         /// What the thread said last.
         message: String,
-    },
-}
-
-/// How a tracker stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TrackerStatus {
-    /// Its address, without secrets.
-    pub url: String,
-    /// Its place in the tiers (BEP 12), from 0.
-    pub tier: usize,
-    /// What it is doing.
-    pub state: TrackerState,
-    /// Its last `warning message`.
-    pub warning: Option<String>,
-    /// Peers with everything, as it says.
-    pub seeds: Option<u32>,
-    /// Peers without everything, as it says.
-    pub leeches: Option<u32>,
-    /// When it is asked next.
-    pub next: Option<Duration>,
-}
-
-/// What a tracker is doing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TrackerState {
-    /// It was not asked yet.
-    Unused,
-    /// It is being asked.
-    Asking,
-    /// It has answered.
-    Working {
-        /// Peers in its last answer.
-        peers: u32,
-    },
-    /// It has not, or with a `failure reason`.
-    Failed {
-        /// Why.
-        reason: String,
     },
 }
 
@@ -372,12 +349,13 @@ impl Session {
         found: bool,
     ) -> Result<Torrent, AddError> {
         let (reply, answer) = crossbeam_channel::bounded(1);
+        let here = Here::of(metainfo.info_hash_v1.unwrap_or_default(), &add.dir);
         let (add, known) = (Box::new(add), known.map(Box::new));
         let order = Order::Add { metainfo: Arc::clone(&metainfo), add, known, found, reply };
         self.control.order(order);
         let id = answer.recv().unwrap_or(Err(AddError::Ended))?;
         let place = Place::from(OnceLock::from(Content { metainfo, file: None }));
-        Ok(self.handle(id, Kept::Here(place)))
+        Ok(self.handle(id, Kept::Here(place, here)))
     }
 
     /// Brings back all torrents of the database that were not removed, with their folders,
@@ -446,13 +424,31 @@ impl Torrent {
         self.torrent.id
     }
 
+    /// What peers know it by: the SHA-1 of its info dictionary.
+    #[must_use]
+    pub fn info_hash(&self) -> InfoHash {
+        match &self.torrent.kept {
+            Kept::Here(_, here) => here.hash,
+            Kept::There(_, key) => key.hash(),
+        }
+    }
+
+    /// The download folder. It need not be there yet.
+    #[must_use]
+    pub fn dir(&self) -> PathBuf {
+        match &self.torrent.kept {
+            Kept::Here(_, here) => here.dir.to_path_buf(),
+            Kept::There(state, key) => state.dir(key),
+        }
+    }
+
     /// What it holds; `None` while only a link is known. Of a torrent that was brought back at rest
     /// it is read from the database, each time: `None` when it is not there any more, or cannot be
     /// read.
     #[must_use]
     pub fn metainfo(&self) -> Option<Arc<Metainfo>> {
         match &self.torrent.kept {
-            Kept::Here(place) => place.get().map(|content| Arc::clone(&content.metainfo)),
+            Kept::Here(place, _) => place.get().map(|content| Arc::clone(&content.metainfo)),
             Kept::There(state, key) => {
                 let bytes = state.row(key).ok()??.metainfo?;
                 Metainfo::parse(&bytes).ok().map(Arc::new)
@@ -465,7 +461,7 @@ impl Torrent {
     #[must_use]
     pub fn file(&self) -> Option<Arc<[u8]>> {
         match &self.torrent.kept {
-            Kept::Here(place) => place.get()?.file.clone(),
+            Kept::Here(place, _) => place.get()?.file.clone(),
             Kept::There(..) => None,
         }
     }
@@ -481,12 +477,6 @@ impl Torrent {
             None => last.state = State::Stopped(None),
         }
         **last
-    }
-
-    /// Its trackers, in the order of the tiers.
-    #[must_use]
-    pub fn trackers(&self) -> Vec<TrackerStatus> {
-        self.ask(Question::Trackers).unwrap_or_default()
     }
 
     /// Its connected peers.
@@ -505,6 +495,13 @@ impl Torrent {
     #[must_use]
     pub fn sources(&self) -> Sources {
         self.ask(Question::Sources).flatten().unwrap_or_default()
+    }
+
+    /// What is wanted of it, one a file. `None` when that is everything, as usual, or its files are
+    /// not known.
+    #[must_use]
+    pub fn priorities(&self) -> Option<Vec<Priority>> {
+        self.ask(Question::Priorities).flatten().filter(|all| !all.is_empty())
     }
 
     /// Its verified pieces; empty when it was removed or the session has ended.
@@ -531,6 +528,11 @@ impl Torrent {
     /// Takes it out of the session and out of the database; its files stay.
     pub fn remove(&self) {
         self.command(Command::Remove(self.id()));
+    }
+
+    /// Checks everything that lies in its folder, whatever is remembered of it, and goes on.
+    pub fn check(&self) {
+        self.command(Command::Check(self.id()));
     }
 
     /// Changes its rates.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::{assert_same, loopback, options, wait, write_files};
+use toubkal_session::tracker::{ServerOptions, TrackerServer};
 use toubkal_session::{
     Add, AddError, Metainfo, Notice, Options, Rates, Session, SessionEvent, State, Status, Torrent,
 };
@@ -161,4 +162,41 @@ fn a_session_with_dormant_torrents_that_is_dropped_leaves_them_whole() {
         // At once, as if it were killed.
         drop(session);
     }
+}
+
+#[test]
+fn a_note_comes_back_with_its_torrent_and_may_change_while_that_sleeps() {
+    let dir = left(&["noted", "plain"]);
+    let state = state_of(dir.path());
+    let note = |text: &str| Arc::<[u8]>::from(text.as_bytes());
+    for (before, after) in [(None, "first"), (Some("first"), "second"), (Some("second"), "third")] {
+        let session = start(state.clone());
+        let torrents = session.restore().unwrap();
+        let notes = session.notes().unwrap();
+        let texts: Vec<_> = notes.iter().map(|it| (it.hash, &it.dir, &it.note[..])).collect();
+        let (torrent, root) = (&torrents[0], dir.path().canonicalize().unwrap());
+        let noted = before.map(|text: &str| (torrent.info_hash(), &root, text.as_bytes()));
+        assert_eq!(texts, Vec::from_iter(noted));
+        assert_eq!(torrent.dir(), root);
+        assert_eq!(Some(torrent.info_hash()), parsed("noted").0.info_hash_v1);
+        assert_eq!(torrent.set_note(note(after)), Ok(()));
+        assert!(!is_loaded(&session, torrent), "a note wakes nobody");
+        session.shutdown(patience());
+    }
+}
+
+#[test]
+fn a_torrent_that_sleeps_can_be_given_another_tracker() {
+    let tracker = TrackerServer::start(loopback(), ServerOptions::default()).unwrap();
+    let dir = left(&["moved"]);
+    let session = start(state_of(dir.path()));
+    let torrent = session.restore().unwrap().remove(0);
+    torrent.set_trackers(vec![vec![tracker.url()]]);
+    wait(&torrent, "the announce", |_| tracker.size().1 == 1);
+    assert!(!is_loaded(&session, &torrent), "it sleeps on");
+    session.shutdown(patience());
+    let session = start(state_of(dir.path()));
+    let torrent = session.restore().unwrap().remove(0);
+    wait(&torrent, "its new tracker is remembered", |_| tracker.size().1 == 2);
+    session.shutdown(patience());
 }

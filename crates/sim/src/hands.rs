@@ -223,6 +223,9 @@ impl World {
                 self.log(host, "lost", || file.to_string());
             }
             Notice::Dormant { .. } => self.log(host, "dormant", String::new),
+            Notice::Readable { reader, from, to, .. } => {
+                return self.may_read(host, *reader, *from..*to);
+            }
             Notice::Verified { .. } | Notice::Ended => {}
         }
         self.hosts[host].notices.push((self.now, notice));

@@ -40,6 +40,7 @@ impl World {
             }
         }
         self.watch.forget(host);
+        self.forget_readers(host);
         let machine = &mut self.hosts[host];
         machine.die();
         let running = std::mem::take(&mut machine.lanes).running();

@@ -99,6 +99,19 @@ pub(crate) enum Delivery {
     Start {
         host: usize,
     },
+    /// Somebody takes what may be read,
+    Take {
+        reader: usize,
+    },
+    /// or begins to read, from there on,
+    Turn {
+        reader: usize,
+        to: u64,
+    },
+    /// or reads no more.
+    Close {
+        reader: usize,
+    },
 }
 
 impl Delivery {
@@ -140,6 +153,9 @@ impl Delivery {
             Self::Crash { host, .. } => (host as u64) << 8 | 16,
             Self::Restart { host } => (host as u64) << 8 | 17,
             Self::Start { host } => (host as u64) << 8 | 18,
+            Self::Take { reader } => (reader as u64) << 8 | 19,
+            Self::Turn { reader, to } => (reader as u64) << 8 | to << 32 | 20,
+            Self::Close { reader } => (reader as u64) << 8 | 21,
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::disk::{DiskFaults, Fidelity};
 use crate::faults::{Faults, Mishap, TrackerFaults};
 use crate::host::Setup;
 use crate::manners::Manners;
+use crate::reader::Pace;
 use crate::trace::Entry;
 use crate::world::World;
 
@@ -48,8 +49,25 @@ pub struct Scenario {
     pub faults: Faults,
     /// What goes wrong by plan, with the time.
     pub mishaps: Vec<(Duration, Mishap)>,
+    /// Who reads while it comes.
+    pub readers: Vec<Reads>,
     /// When the network heals.
     pub heals: Duration,
+}
+
+/// Somebody who reads a file of a host.
+#[derive(Clone, Debug)]
+pub struct Reads {
+    /// Whose.
+    pub host: usize,
+    /// Which.
+    pub file: u32,
+    /// How fast.
+    pub pace: Pace,
+    /// When it goes where: it begins with the first.
+    pub turns: Vec<(Duration, u64)>,
+    /// When it reads no more.
+    pub ends: Duration,
 }
 
 /// What became of a world.
@@ -98,15 +116,17 @@ impl Scenario {
         let faults = any_faults(&mut chance.fork("faults"));
         let real = shape.one_in(10);
         let fidelity = if real { Fidelity::Bytes(seed) } else { Fidelity::Symbols };
-        Self { seed, fidelity, piece, files, hosts, leaves, faults, mishaps, heals }
+        let readers = any_readers(&mut chance.fork("readers"), count, &files, heals);
+        Self { seed, fidelity, piece, files, hosts, leaves, faults, mishaps, readers, heals }
     }
 
     /// Everything that [`Scenario::without`] knows.
     #[must_use]
     pub fn parts() -> Vec<&'static str> {
         let own = ["magnets", "disks", "manners", "limits", "leaves", "choice", "hidden", "late"];
+        let own = own.into_iter().chain(["readers"]);
         let mishaps = ["pauses", "leaps", "cuts", "crashes", "stops", "checks"];
-        own.into_iter().chain(mishaps).chain(Faults::NAMES).collect()
+        own.chain(mishaps).chain(Faults::NAMES).collect()
     }
 
     /// The same with one thing less that could go wrong; false: there is none of this name.
@@ -121,6 +141,7 @@ impl Scenario {
             "hidden" => hosts.iter_mut().for_each(|host| host.hidden = false),
             "late" => hosts.iter_mut().for_each(|host| host.joins = Duration::ZERO),
             "leaves" => self.leaves.clear(),
+            "readers" => self.readers.clear(),
             "pauses" | "leaps" | "cuts" | "crashes" | "stops" | "checks" => {
                 self.mishaps.retain(|(_, mishap)| mishap.name() != part);
             }
@@ -134,6 +155,7 @@ impl Scenario {
         self.hosts.truncate(count.max(1));
         let count = self.hosts.len();
         self.leaves.retain(|(host, _)| *host < count);
+        self.readers.retain(|reads| reads.host < count);
         self.mishaps.retain_mut(|(_, mishap)| match mishap {
             Mishap::Cut { from, to, .. } => {
                 from.retain(|host| *host < count);
@@ -199,6 +221,11 @@ impl Scenario {
         for (at, mishap) in &self.mishaps {
             world.plan(*at, mishap.clone());
         }
+        for Reads { host, file, pace, turns, ends } in &self.readers {
+            let reader = world.reads(*host, *file, turns[0].1, *pace, turns[0].0);
+            turns[1..].iter().for_each(|&(at, to)| world.turns(reader, to, at));
+            world.ends_reading(reader, *ends);
+        }
         let step = Duration::from_secs(10);
         while world.now() < self.heals {
             world.run_until(self.heals.min(world.now() + step));
@@ -256,6 +283,7 @@ impl fmt::Display for Scenario {
             }
             writeln!(f)?;
         }
+        self.readers.iter().try_for_each(|reads| writeln!(f, "{reads:?}"))?;
         writeln!(f, "leaves {:?}", self.leaves)?;
         writeln!(f, "{}", self.faults)?;
         for (at, mishap) in &self.mishaps {
@@ -277,6 +305,27 @@ fn any_files(chance: &mut Chance) -> (u32, Vec<(u64, bool)>) {
         files.push((0, false));
     }
     (piece as u32, files)
+}
+
+/// In half of all worlds some read while it comes, and go elsewhere now and then; all of them have
+/// ended when the network heals.
+fn any_readers(
+    chance: &mut Chance,
+    hosts: usize,
+    files: &[(u64, bool)],
+    heals: Duration,
+) -> Vec<Reads> {
+    let count = if chance.one_in(2) { chance.below(12) } else { 0 };
+    let mut one = || {
+        let file = chance.index(files.len());
+        let pace = Pace { rate: chance.spread(10_000, 10_000_000), ahead: chance.below(1 << 20) };
+        let mut turn = || (chance.wait(heals), chance.below(files[file].0 + 1));
+        let mut turns = vec![turn(), turn(), turn(), turn()];
+        turns.sort_unstable();
+        let ends = turns.pop().map_or(heals, |(last, _)| last);
+        Reads { host: chance.index(hosts), file: file as u32, pace, turns, ends }
+    };
+    (0..count).map(|_| one()).collect()
 }
 
 fn any_setup(chance: &mut Chance, files: usize, odd: u64) -> Setup {

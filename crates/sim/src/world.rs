@@ -7,8 +7,8 @@ use std::time::Duration;
 use toubkal_core::base::{Outbox, Time};
 use toubkal_core::engine::log::Writer;
 use toubkal_core::engine::{
-    Action, AddTorrent, Command, DialError, Event, Notice, PeerSource, Priority, Rates, Seek,
-    Status,
+    Action, AddTorrent, Command, DialError, Event, Notice, PeerSource, Priority, Rates, Reason,
+    Seek, Status,
 };
 use toubkal_wire::layout::Layout;
 use toubkal_wire::metadata::info_hash;
@@ -20,6 +20,7 @@ use crate::faults::Faults;
 use crate::host::{Host, Setup};
 use crate::mishaps::Cut;
 use crate::queue::{Delivery, Queue};
+use crate::reader::Reader;
 use crate::trace::Trace;
 use crate::tracker::Tracker;
 
@@ -48,6 +49,7 @@ pub struct World {
     pub(crate) tracker: Option<Tracker>,
     pub(crate) trace: Trace,
     pub(crate) watch: Watch,
+    pub(crate) readers: Vec<Reader>,
     events: u64,
     /// Hosts of which something is expected still.
     pub(crate) waiting: usize,
@@ -101,6 +103,7 @@ impl World {
             tracker: None,
             trace: Trace::default(),
             watch: Watch::default(),
+            readers: Vec::new(),
             events: 0,
             waiting: 0,
         }
@@ -160,6 +163,13 @@ impl World {
             notices: host.notices.iter().map(|(at, n)| (since(*at), n.clone())).collect(),
             refused: host.refused,
         }
+    }
+
+    /// Why the torrent of a host is no faster.
+    #[must_use]
+    pub fn why(&self, host: usize) -> Option<Reason> {
+        let machine = &self.hosts[host];
+        machine.engine.why(machine.clock.read(self.now), machine.torrent?)
     }
 
     /// How many of these hosts have each piece.
@@ -286,6 +296,9 @@ impl World {
             Delivery::Crash { host, crash } => self.crash_by_chance(host, crash),
             Delivery::Restart { host } => self.restart(host),
             Delivery::Start { host } => self.command(host, Command::Start),
+            Delivery::Take { reader } => self.take_read(reader),
+            Delivery::Turn { reader, to } => self.turn(reader, to),
+            Delivery::Close { reader } => self.close_reader(reader),
         }
     }
 

@@ -3,12 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use toubkal_session::dht::ROUTERS;
 
 use crate::commands::{
-    bencode, completions, create, demo, dht, get, help, info, magnet, man, paths, publish, replay,
-    seed, sim, subscribe, tracker, verify,
+    add, bencode, completions, config, create, daemon, demo, dht, get, help, info, limits, list,
+    magnet, man, paths, publish, replay, seed, sim, steer, subscribe, tracker, verify,
 };
 use crate::exit::{Exit, Failure};
 use crate::units;
@@ -30,7 +30,8 @@ use crate::units;
         toubkal demo                               see it work, without a network\n  \
         toubkal get debian.torrent -o ~/Downloads  download, or go on with a download\n  \
         toubkal info debian.torrent                what is in a torrent\n\n\
-        `toubkal COMMAND --help` tells all of a command, `toubkal help exit-codes` the exit codes."
+        `toubkal --help` lists every command, `toubkal COMMAND --help` tells all of one, and\n\
+        `toubkal help exit-codes` the exit codes."
 )]
 pub(crate) struct Cli {
     /// What to do.
@@ -38,11 +39,41 @@ pub(crate) struct Cli {
     pub(crate) command: Option<Command>,
 }
 
+/// Commands that are needed now and then: the short help leaves them out, to fit a screen.
+const SELDOM: [&str; 9] =
+    ["bencode", "completions", "config", "man", "paths", "replay", "sim", "stats", "watch"];
+
+/// Reads the command line of this process.
+///
+/// # Errors
+/// What clap has to say: help, or what is wrong.
+pub(crate) fn parse() -> Result<Cli, clap::Error> {
+    let short = std::env::args_os().nth(1).is_none_or(|first| first == "-h");
+    let mut command = Cli::command();
+    for name in SELDOM.iter().filter(|_| short) {
+        command = command.mut_subcommand(name, |command| command.hide(true));
+    }
+    Cli::from_arg_matches(&command.try_get_matches()?)
+}
+
 /// What the program can do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Get(get::GetArgs),
     Seed(seed::SeedArgs),
+    Daemon(daemon::DaemonArgs),
+    Add(add::AddArgs),
+    List(list::ListArgs),
+    Show(list::ShowArgs),
+    Explain(list::ExplainArgs),
+    Pause(steer::PauseArgs),
+    Resume(steer::ResumeArgs),
+    Remove(steer::RemoveArgs),
+    Set(steer::SetArgs),
+    Limits(limits::LimitsArgs),
+    Stats(limits::StatsArgs),
+    Watch(limits::WatchArgs),
+    Config(config::ConfigArgs),
     Create(create::CreateArgs),
     Info(info::InfoArgs),
     Magnet(magnet::MagnetArgs),
@@ -177,7 +208,6 @@ pub(crate) fn parse_peer(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_definition_is_sound() {

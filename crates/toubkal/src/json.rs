@@ -1,6 +1,7 @@
 //! What `--json` prints: one object a line, as `docs/json.md` describes it.
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::exit::Failure;
 use crate::progress;
@@ -20,6 +21,11 @@ pub(crate) fn line(object: &impl Serialize) -> String {
     harmless(&text) + "\n"
 }
 
+/// An object that is JSON already, and a line feed.
+pub(crate) fn raw_line(object: &RawValue) -> String {
+    harmless(object.get()) + "\n"
+}
+
 /// A JSON string.
 pub(crate) fn quoted(text: &str) -> String {
     harmless(&serde_json::Value::from(text).to_string())
@@ -28,6 +34,10 @@ pub(crate) fn quoted(text: &str) -> String {
 /// Escapes what serde_json leaves as it is: C1 controls, bidi controls and the like can only
 /// stand inside strings, where `\u` is the same text.
 fn harmless(json: &str) -> String {
+    // Most is plain.
+    if json.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n')) {
+        return json.to_owned();
+    }
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
         if c == '\n' || !crate::text::is_unsafe(c) {

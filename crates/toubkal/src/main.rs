@@ -4,12 +4,15 @@
 mod chart;
 mod cli;
 mod commands;
+mod config;
+mod control;
 mod exit;
 mod fetch;
 mod folder;
 mod json;
 mod metadata;
 mod network;
+mod places;
 mod progress;
 mod record;
 mod report;
@@ -27,13 +30,10 @@ mod work;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use crate::cli::Cli;
 use crate::exit::Failure;
 
 fn main() -> ExitCode {
-    let outcome = match Cli::try_parse() {
+    let outcome = match cli::parse() {
         Ok(cli) => commands::run(cli.command),
         Err(error) => usage::outcome(&error),
     };
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
 }
 
 /// Says what failed, on standard error.
-fn report(failure: &Failure) {
+pub(crate) fn report(failure: &Failure) {
     if failure.what.is_empty() {
         return;
     }

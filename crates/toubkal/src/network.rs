@@ -26,12 +26,23 @@ pub(crate) fn start(peers: &PeerArgs, rates: &RateArgs, keep: &Keep) -> Result<S
         record: keep.record.clone(),
         ..Options::default()
     };
-    let open = |listen| open(listen, &options);
     if peers.no_listen {
-        return open(Vec::new());
+        return open(Vec::new(), &options);
     }
-    if let Some(Listen(addresses)) = &peers.listen {
-        return open(addresses.clone());
+    let wanted = peers.listen.clone().map(|Listen(addresses)| addresses);
+    free(wanted, |listen| open(listen, &options))
+}
+
+/// Opens where it is wanted; when nobody cares, on the usual port, any other, or nowhere.
+///
+/// # Errors
+/// When what is wanted is not to be had.
+pub(crate) fn free<T, E>(
+    wanted: Option<Vec<SocketAddr>>,
+    open: impl Fn(Vec<SocketAddr>) -> Result<T, E>,
+) -> Result<T, E> {
+    if let Some(addresses) = wanted {
+        return open(addresses);
     }
     let Listen(both) = Listen::everywhere(PEER_PORT);
     let any = |address: &SocketAddr| SocketAddr::new(address.ip(), 0);
@@ -43,7 +54,7 @@ pub(crate) fn start(peers: &PeerArgs, rates: &RateArgs, keep: &Keep) -> Result<S
         vec![any(&both[0])],
         vec![any(&both[1])],
     ];
-    choices.into_iter().map(open).find(Result::is_ok).unwrap_or_else(|| open(Vec::new()))
+    choices.into_iter().map(&open).find(Result::is_ok).unwrap_or_else(|| open(Vec::new()))
 }
 
 /// Starts a session that listens here.
@@ -54,7 +65,8 @@ pub(crate) fn open(listen: Vec<SocketAddr>, options: &Options) -> Result<Session
     Session::start(Options { listen, ..options.clone() }).map_err(|error| refusal(&error))
 }
 
-fn refusal(error: &StartError) -> Failure {
+/// Why a session does not start.
+pub(crate) fn refusal(error: &StartError) -> Failure {
     match error {
         StartError::PortInUse { addr } => {
             Failure::new(Exit::PortInUse, format!("cannot listen on {addr}"))

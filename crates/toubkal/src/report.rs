@@ -1,10 +1,11 @@
 //! What `get` and `seed` tell: sentences and a line of progress for people, or an object a line
 //! for programs.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use toubkal_session::{Session, Sources, State, Status, TrackerState, TrackerStatus};
+use toubkal_session::{Session, Sources, State, Status, TrackerStatus, words};
 
 use crate::exit::{Exit, Failure};
 use crate::json;
@@ -89,6 +90,15 @@ pub(crate) enum Event<'e> {
     },
     /// A tracker has said something, or has not.
     Tracker { torrent: &'e str, url: &'e str, ok: bool, message: &'e str },
+    /// Why a download is slow, or that it is not any more.
+    Why {
+        torrent: &'e str,
+        reason: &'static str,
+        message: &'e str,
+        details: &'e [String],
+        figures: BTreeMap<&'static str, u64>,
+        remedy: Option<&'static str>,
+    },
     /// A file is complete.
     File { torrent: &'e str, path: &'e str, length: u64 },
     /// The database of what is remembered is broken or out of reach.
@@ -325,19 +335,7 @@ pub(crate) fn attempts(
 ) -> String {
     const SHOWN: usize = 3;
     let mut parts = Vec::new();
-    for tracker in trackers.iter().take(SHOWN) {
-        let host = host_of(&tracker.url);
-        let answer = match &tracker.state {
-            TrackerState::Unused => "not asked yet".to_owned(),
-            TrackerState::Asking => "no answer yet".to_owned(),
-            TrackerState::Working { peers: 0 } => "answered, knows no peers".to_owned(),
-            TrackerState::Working { peers } => {
-                format!("answered, {}", crate::text::count(u64::from(*peers), "peer", "peers"))
-            }
-            TrackerState::Failed { reason } => reason.clone(),
-        };
-        parts.push(format!("tracker {host}: {answer}"));
-    }
+    parts.extend(trackers.iter().take(SHOWN).map(words::tracker));
     if trackers.len() > SHOWN {
         parts.push(format!("and {} more trackers", trackers.len() - SHOWN));
     }
@@ -360,19 +358,14 @@ pub(crate) fn attempts(
     parts.join("; ")
 }
 
-/// The host of an address, which holds no secret.
-pub(crate) fn host_of(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let host = rest.split(['/', '?']).next().unwrap_or(rest);
-    host.rsplit('@').next().unwrap_or(host)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use toubkal_session::{Private, TrackerState};
 
     fn tracker(state: TrackerState) -> TrackerStatus {
         TrackerStatus {
+            announce: Private(String::new()),
             url: "http://tracker.example.org:6969/announce".into(),
             tier: 0,
             state,
@@ -403,10 +396,5 @@ mod tests {
             attempts(&many, 0, 7, 0)
                 .ends_with("and 2 more trackers; 7 addresses tried: nobody answers")
         );
-    }
-
-    #[test]
-    fn a_host_is_shown_without_secrets() {
-        assert_eq!(host_of("https://u:p@t.example:1/passkey/announce?x"), "t.example:1");
     }
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+pub(crate) use toubkal_session::words::{count, grouped, list};
 use unicode_width::UnicodeWidthChar;
 
 /// The same text with everything escaped that could move the cursor, hide, or reorder text.
@@ -89,20 +90,6 @@ pub(crate) fn pad_left(text: &str, columns: usize) -> String {
     format!("{}{text}", " ".repeat(blanks))
 }
 
-/// A count with its noun: "1 peer", "12,000 peers".
-pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
-    format!("{} {}", grouped(number), if number == 1 { one } else { many })
-}
-
-/// Words as a list: "a, b and c".
-pub(crate) fn list(words: &[String]) -> String {
-    match words {
-        [] => String::new(),
-        [word] => word.clone(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
-    }
-}
-
 /// Bytes as hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len() * 2);
@@ -118,19 +105,6 @@ pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
         text.chars().map(|c| Some(c.to_digit(16)? as u8)).collect::<Option<_>>()?;
     let pairs = digits.chunks_exact(2);
     pairs.remainder().is_empty().then(|| pairs.map(|pair| pair[0] << 4 | pair[1]).collect())
-}
-
-/// Digits in groups of three.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 #[cfg(test)]
@@ -173,13 +147,6 @@ mod tests {
                 assert!(!cut.contains('\x1b'));
             }
         }
-    }
-
-    #[test]
-    fn counts_read_like_prose() {
-        assert_eq!(count(1, "peer", "peers"), "1 peer");
-        assert_eq!(count(0, "peer", "peers"), "0 peers");
-        assert_eq!(count(1_234_567, "piece", "pieces"), "1,234,567 pieces");
     }
 
     #[test]

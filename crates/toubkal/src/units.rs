@@ -5,59 +5,7 @@
 
 use std::time::Duration;
 
-const STEPS: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
-
-/// A size for a sentence: `400 MB`, `1.5 kB`, `0 B`.
-pub(crate) fn size(bytes: u64) -> String {
-    let (number, unit) = scaled(bytes);
-    let trimmed = match number.contains('.') {
-        true => number.trim_end_matches('0').trim_end_matches('.'),
-        false => &number,
-    };
-    format!("{trimmed} {unit}")
-}
-
-/// A size for a column: always three digits from 1 kB on, so that figures do not dance.
-pub(crate) fn steady_size(bytes: u64) -> String {
-    let (number, unit) = scaled(bytes);
-    format!("{number} {unit}")
-}
-
-/// A rate for a sentence: `33 MB/s`.
-pub(crate) fn rate(bytes_a_second: u64) -> String {
-    format!("{}/s", size(bytes_a_second))
-}
-
-/// A rate for a column.
-pub(crate) fn steady_rate(bytes_a_second: u64) -> String {
-    format!("{}/s", steady_size(bytes_a_second))
-}
-
-/// Three significant digits, and their unit.
-fn scaled(bytes: u64) -> (String, &'static str) {
-    if bytes < 1000 {
-        return (bytes.to_string(), STEPS[0]);
-    }
-    // Whole numbers throughout: `scale` is the unit, `tenth` of it a step of the last digit.
-    let mut scale = 1000u64;
-    let mut step = 1;
-    loop {
-        for (decimals, part) in [(2, 100u64), (1, 10), (0, 1)] {
-            let digit = scale / part;
-            let rounded = u128::from(bytes) + u128::from(digit / 2);
-            let number = (rounded / u128::from(digit)) as u64;
-            if number < 1000 {
-                let text = match decimals {
-                    0 => number.to_string(),
-                    _ => format!("{}.{:0decimals$}", number / part, number % part),
-                };
-                return (text, STEPS[step]);
-            }
-        }
-        scale *= 1000;
-        step += 1;
-    }
-}
+pub(crate) use toubkal_session::words::{rate, size, steady_rate, steady_size, took};
 
 /// A size with all its digits where it was rounded: `659 MB (658,505,728 bytes)`.
 pub(crate) fn exact_size(bytes: u64) -> String {
@@ -100,23 +48,6 @@ pub(crate) fn date(seconds: i64) -> String {
     format!("{year}-{:02}-{:02} {hour:02}:{minute:02}:{:02} UTC", month + 1, day + 1, second % 60)
 }
 
-/// How long something took: `0.3 s`, `12 s`, `4 min 5 s`, `2 h 3 min`.
-pub(crate) fn took(time: Duration) -> String {
-    let seconds = time.as_secs();
-    match seconds {
-        0..10 => {
-            let tenths = (time.as_millis() + 50) / 100;
-            match tenths % 10 {
-                0 => format!("{} s", tenths / 10),
-                part => format!("{}.{part} s", tenths / 10),
-            }
-        }
-        10..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
-    }
-}
-
 /// How long it will take yet, rounded: `30 s`, `4 min`, `2 h`, `3 days`.
 ///
 /// `None` when nobody can know: nothing comes, or so little that it is no answer.
@@ -149,6 +80,25 @@ pub(crate) fn parse_rate(text: &str) -> Result<u64, String> {
         return Err("a rate of 0 would never end; leave the flag out for no limit".into());
     }
     Ok(bytes)
+}
+
+/// Reads a time in seconds: `90`, `90s`, `45m`, `36h`, `14d`.
+///
+/// # Errors
+/// A sentence for the person who typed it.
+pub(crate) fn parse_time(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let scale = match unit.trim() {
+        "" | "s" => Some(1),
+        "m" | "min" => Some(60),
+        "h" => Some(3600),
+        "d" => Some(86_400),
+        _ => None,
+    };
+    let seconds = scale.and_then(|scale| number.parse::<u64>().ok()?.checked_mul(scale));
+    seconds.ok_or_else(|| format!("a time is written like 90s, 45m, 36h or 14d, not {text:?}"))
 }
 
 /// Reads a size in bytes: `4096`, `256M` (decimal), `16KiB` (binary).
@@ -196,26 +146,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_have_three_significant_digits() {
-        let table = [
-            (0, "0 B", "0 B"),
-            (999, "999 B", "999 B"),
-            (1000, "1 kB", "1.00 kB"),
-            (1500, "1.5 kB", "1.50 kB"),
-            (9_994, "9.99 kB", "9.99 kB"),
-            (9_996, "10 kB", "10.0 kB"),
-            (99_960, "100 kB", "100 kB"),
-            (999_499, "999 kB", "999 kB"),
-            (999_500, "1 MB", "1.00 MB"),
-            (400_000_000, "400 MB", "400 MB"),
-            (33_120_000, "33.1 MB", "33.1 MB"),
-            (u64::MAX, "18.4 EB", "18.4 EB"),
-        ];
-        for (bytes, sentence, column) in table {
-            assert_eq!((size(bytes).as_str(), steady_size(bytes).as_str()), (sentence, column));
+    fn times_have_a_unit_or_are_seconds() {
+        let times = ["90", "90s", "2m", "2min", "36h", "14d"].map(parse_time);
+        assert_eq!(times, [90, 90, 120, 120, 129_600, 1_209_600].map(Ok));
+        for text in ["", "h", "-1", "1.5h", "1w", "99999999999999999999", "999999999999999999d"] {
+            assert!(parse_time(text).is_err(), "{text}");
         }
-        assert_eq!(rate(33_000_000), "33 MB/s");
-        assert_eq!(steady_rate(33_000_000), "33.0 MB/s");
     }
 
     #[test]
@@ -240,16 +176,6 @@ mod tests {
         for (bytes, expected) in table {
             assert_eq!(binary_size(bytes), expected);
         }
-    }
-
-    #[test]
-    fn times_are_short() {
-        let table =
-            [(0, "0 s"), (340, "0.3 s"), (1000, "1 s"), (12_000, "12 s"), (245_000, "4 min 5 s")];
-        for (millis, expected) in table {
-            assert_eq!(took(Duration::from_millis(millis)), expected);
-        }
-        assert_eq!(took(Duration::from_secs(7380)), "2 h 3 min");
     }
 
     #[test]

@@ -8,7 +8,20 @@ use std::time::Duration;
 
 use common::{finish, run, run_with_input, torrent_with, toubkal};
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 31] = [
+    "daemon",
+    "add",
+    "list",
+    "show",
+    "explain",
+    "pause",
+    "resume",
+    "remove",
+    "set",
+    "limits",
+    "stats",
+    "watch",
+    "config",
     "get",
     "seed",
     "create",

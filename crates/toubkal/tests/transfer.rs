@@ -168,6 +168,23 @@ fn after_ten_seconds_it_is_said_what_was_tried() {
 }
 
 #[test]
+fn after_ten_seconds_programs_hear_why_nothing_comes() {
+    let content = Content::new(None);
+    let out = content.path("out");
+    let mut args = get(&content, &out, "127.0.0.1:9");
+    args.extend(["--patience", "13", "--json"]);
+    let (ran, objects) = Running::start(&args).finish();
+    assert_eq!(ran.code, 4, "{ran:#?}");
+    let whys: Vec<_> = objects.iter().filter(|object| object["event"] == "why").collect();
+    let [why] = whys[..] else { panic!("{ran:#?}") };
+    assert_eq!((&why["reason"], &why["remedy"]), (&"unreachable".into(), &"retry_now".into()));
+    let message = why["message"].as_str().unwrap();
+    assert!(message.starts_with("The only known peer cannot be reached"), "{message}");
+    assert_eq!((&why["figures"]["known"], &why["figures"]["failed"]), (&1.into(), &1.into()));
+    assert!(why["details"].as_array().unwrap().len() > 1, "{why}");
+}
+
+#[test]
 fn a_port_that_is_taken_has_its_code() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

@@ -9,7 +9,7 @@ use toubkal_wire::layout::Block;
 use toubkal_wire::message::Message;
 
 use super::durable::Record;
-use super::event::{CloseReason, DialId, JobId, LinkId, Payload, TorrentId};
+use super::event::{CloseReason, DialId, JobId, LinkId, Payload, ReaderId, TorrentId};
 
 /// A thing to do. Jobs of one piece are done in the order they were given.
 #[derive(Debug)]
@@ -279,6 +279,18 @@ pub enum Notice {
         torrent: TorrentId,
         /// Its bytes, as they are hashed.
         bytes: Arc<[u8]>,
+    },
+    /// Bytes of a file that is read are verified and may be read, these and no others: what was
+    /// said to the reader before does not count any more. Nothing is, when both are the same.
+    Readable {
+        /// Of which torrent.
+        torrent: TorrentId,
+        /// Who is told.
+        reader: ReaderId,
+        /// The first byte of its file,
+        from: u64,
+        /// and the first that may not be read yet.
+        to: u64,
     },
     /// Everything is closed after `Command::Shutdown`.
     Ended,

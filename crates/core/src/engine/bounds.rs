@@ -80,6 +80,19 @@ pub const EARLY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Pieces that a peer is told of one by one when the metadata was found and they lay there.
 pub const LATE_HAVES: u32 = 2048;
 
+/// Readers of one torrent; more are not heard.
+pub const READERS_MAX: usize = 16;
+/// Bytes ahead of a reader of which the pieces come before all others: at the least,
+pub const WINDOW_MIN: u64 = 2 * 1024 * 1024;
+/// and at the most. In between, what it reads in [`WINDOW_TIME`], or what comes in a quarter of it.
+pub const WINDOW_MAX: u64 = 64 * 1024 * 1024;
+/// Pieces in this window.
+pub const WINDOW_PIECES_MAX: u32 = 512;
+/// Pieces, of those that are to be read next, of which blocks may be asked for again,
+pub const HURRIED_PIECES: usize = 4;
+/// and blocks of each that are looked at in one round.
+pub const HURRIED_BLOCKS: usize = 16;
+
 /// See [`SERVES_MAX`].
 pub const SERVE_FAST: Duration = Duration::from_millis(100);
 /// See [`SERVES_MAX`].
@@ -142,6 +155,14 @@ pub const SYNC_TIME: Duration = Duration::from_secs(5);
 pub const TOTALS_TIME: Duration = Duration::from_secs(60);
 /// Pieces of those that are remembered that are checked at the start after the power was lost.
 pub const SAMPLE: usize = 16;
+/// See [`WINDOW_MAX`].
+pub const WINDOW_TIME: Duration = Duration::from_secs(8);
+/// A reader that has less than this before it is watched more often than with each heartbeat:
+pub const HURRY_TIME: Duration = Duration::from_secs(3);
+/// each half of the shortest delay of a peer, but not more often than this,
+pub const HURRY_MIN: Duration = Duration::from_millis(20);
+/// nor less often.
+pub const HURRY_MAX: Duration = Duration::from_millis(250);
 /// When a rate limit holds somebody up, nothing is let through before; then everybody has the
 /// same chance.
 pub const TURN: Duration = Duration::from_millis(10);

@@ -33,6 +33,10 @@ pub struct DialId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobId(pub u64);
 
+/// A reader of a torrent, named by the program: of one torrent no two at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReaderId(pub u64);
+
 /// The bytes of one received block, held by a hand under this name.
 ///
 /// Neither `Clone` nor `Copy`: it comes in one event and leaves in exactly one action,
@@ -298,8 +302,29 @@ pub enum Command {
     Prioritise(TorrentId, Vec<Priority>),
     /// Take pieces in order ([`Policy::Sequential`]), or rarest first ([`Policy::RarestFirst`]).
     Sequential(TorrentId, bool),
+    /// Somebody reads a file while it comes, or has gone on, or elsewhere: the pieces that it reads
+    /// next come before all others. Answered, now and whenever more is there, by
+    /// [`super::Notice::Readable`]. A file that is not wanted is wanted until nobody reads the
+    /// torrent any more. Ignored when there is no such file, and of more than
+    /// [`super::bounds::READERS_MAX`] readers.
+    Read(TorrentId, Read),
+    /// Somebody reads no more.
+    Unread(TorrentId, ReaderId),
     /// Close everything; ends with [`super::Notice::Ended`].
     Shutdown,
+}
+
+/// What somebody reads of a file, in bytes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Read {
+    /// Who.
+    pub reader: ReaderId,
+    /// Index of the file.
+    pub file: u32,
+    /// The next byte that is read.
+    pub from: u64,
+    /// The first that is not wanted any more; the end of the file at the latest.
+    pub to: u64,
 }
 
 /// Which of the pieces that are wanted is begun next. Priorities of files come before it.

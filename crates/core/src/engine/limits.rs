@@ -1,6 +1,7 @@
 //! Rate limits: token buckets of one torrent and of all together. No limit costs nothing.
 
 use super::event::Rates;
+use super::why::Scope;
 use crate::base::{Bucket, Time};
 use toubkal_wire::layout::BLOCK_BYTES;
 
@@ -36,6 +37,15 @@ impl Limits {
         }
     }
 
+    /// Bytes a second that a limit lets through this way.
+    pub(super) fn rate(&self, way: Way) -> Option<u64> {
+        let bucket = match way {
+            Way::Down => &self.down,
+            Way::Up => &self.up,
+        };
+        bucket.as_ref().map(Bucket::rate)
+    }
+
     fn way(&mut self, way: Way) -> Option<&mut Bucket> {
         match way {
             Way::Down => self.down.as_mut(),
@@ -54,19 +64,19 @@ impl Limits {
 /// Takes bytes from both buckets, or from neither.
 ///
 /// # Errors
-/// When they are not there: the time at which it is worth asking again.
+/// When they are not there: in whose, and the time at which it is worth asking again.
 pub(super) fn take(
     now: Time,
     way: Way,
     bytes: u32,
     all: &mut Limits,
     own: &mut Limits,
-) -> Result<(), Time> {
+) -> Result<(), (Scope, Time)> {
     let bytes = u64::from(bytes);
     if let Some(bucket) = all.way(way)
         && !bucket.take(now, bytes)
     {
-        return Err(bucket.ready_at(bytes));
+        return Err((Scope::Session, bucket.ready_at(bytes)));
     }
     if let Some(bucket) = own.way(way)
         && !bucket.take(now, bytes)
@@ -75,7 +85,7 @@ pub(super) fn take(
         if let Some(bucket) = all.way(way) {
             bucket.give_back(bytes);
         }
-        return Err(ready);
+        return Err((Scope::Torrent, ready));
     }
     Ok(())
 }
@@ -92,7 +102,8 @@ mod tests {
         let mut all = Limits::new(rates(1_000_000), now);
         let mut own = Limits::new(rates(65_536), now);
         assert_eq!(take(now, Way::Down, 16_384, &mut all, &mut own), Ok(()));
-        let ready = take(now, Way::Down, 16_384, &mut all, &mut own).unwrap_err();
+        let (scope, ready) = take(now, Way::Down, 16_384, &mut all, &mut own).unwrap_err();
+        assert_eq!(scope, Scope::Torrent);
         assert_eq!(ready, now.after(Duration::from_millis(250)));
         assert_eq!(take(ready, Way::Down, 16_384, &mut all, &mut own), Ok(()));
         assert_eq!(take(now, Way::Up, u32::MAX, &mut all, &mut own), Ok(()));

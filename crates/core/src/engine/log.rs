@@ -33,7 +33,7 @@
 //! # Ok::<(), toubkal_core::engine::log::LogError>(())
 //! ```
 //!
-//! # Format, version 3
+//! # Format, version 4
 //!
 //! The magic bytes, the version, the seed, the [`Config`]. Then frames, each a length and so many
 //! bytes: the kind, the sum of all actions before (2 bytes), nanoseconds since the frame before,
@@ -55,8 +55,9 @@ use code::{Code, Input};
 
 /// What a log begins with.
 pub const MAGIC: [u8; 8] = *b"TKEVENTS";
-/// The version that is written. The one before is read too: it knows no dormant torrents.
-pub const VERSION: u8 = 3;
+/// The version that is written. Those before are read too: 3 knows no readers, 2 no dormant
+/// torrents.
+pub const VERSION: u8 = 4;
 /// The oldest version that is read.
 const OLDEST: u8 = 2;
 /// The longest frame that is read, in bytes: a torrent of 500,000 files is below it.

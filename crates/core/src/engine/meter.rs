@@ -51,6 +51,11 @@ impl Meter {
         }
     }
 
+    /// Bytes in the best of the last five seconds.
+    pub(super) fn best(&self) -> u64 {
+        self.past.iter().copied().max().unwrap_or(0)
+    }
+
     /// Bytes in the last whole second.
     pub(super) fn last(&self) -> u64 {
         self.past[0]

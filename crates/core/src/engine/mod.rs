@@ -10,17 +10,24 @@
 //! - `metadata.rs` what of the metadata to ask of whom, for a torrent of which only the info-hash
 //!   is known (`torrent/seeking.rs`); `contact.rs` of whom a peer is told (`torrent/talking.rs`).
 //! - `blame.rs` who lied; `torrent/files.rs` verifies, and decides what is written and believed.
+//! - `wishes.rs` what is to come first because it is read; `torrent/reading.rs` has it come.
+//! - `reason.rs` why a torrent is no faster than it is (`torrent/explaining.rs`); `held.rs` what it
+//!   was held up by.
 //! - `waking.rs` what becomes of torrents that nobody wants anything of; `lobby.rs` who waits.
 //!
-//! Only this file, `waking.rs` and the folder `torrent` push actions; all others are leaves.
+//! Only this file, `commands.rs`, `waking.rs` and the folder `torrent` push actions; all others are
+//! leaves.
 
 mod action;
+mod answers;
 mod blame;
 pub mod bounds;
 mod choker;
+mod commands;
 mod contact;
 mod durable;
 mod event;
+mod held;
 mod limits;
 mod lobby;
 pub mod log;
@@ -32,6 +39,7 @@ mod peer;
 mod peers;
 mod picker;
 mod pipeline;
+mod reason;
 mod roster;
 mod shared;
 mod spread;
@@ -42,11 +50,14 @@ mod torrent;
 mod torrents;
 mod turns;
 mod waking;
+mod why;
+mod wishes;
 
 pub use action::*;
 pub use durable::{Memory, Record, Totals};
 pub use event::*;
 pub use status::*;
+pub use why::*;
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -54,12 +65,12 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use self::bounds::{HANDSHAKE_TIME, TICK};
-use self::limits::Limits;
 use self::lobby::Lobby;
+use self::reason::Line;
 use self::shared::{Cx, Shared};
 use self::torrent::Torrent;
-use self::torrents::{Dormant, Torrents};
-use crate::base::{Bitset, Machine, Outbox, Rng, Time};
+use self::torrents::Torrents;
+use crate::base::{Machine, Outbox, Rng, Time};
 use toubkal_wire::handshake::Reserved;
 
 /// What is set once, when the engine is made.
@@ -153,44 +164,6 @@ impl Engine {
             ending: false,
             ended: false,
         }
-    }
-
-    /// How a torrent stands. `None`: there is none of that name.
-    #[must_use]
-    pub fn status(&self, torrent: TorrentId) -> Option<Status> {
-        let full = self.torrents.get(torrent).map(Torrent::status);
-        full.or_else(|| self.torrents.dormant(torrent).map(Dormant::status))
-    }
-
-    /// How many addresses of a torrent are known from where. `None`: there is none of that name.
-    #[must_use]
-    pub fn sources(&self, torrent: TorrentId) -> Option<Sources> {
-        self.torrents.get(torrent).map(Torrent::sources)
-    }
-
-    /// The connected peers of a torrent.
-    #[must_use]
-    pub fn peers(&self, torrent: TorrentId) -> Vec<PeerStatus> {
-        self.torrents.get(torrent).map(Torrent::peers).unwrap_or_default()
-    }
-
-    /// Where the other end of a link is, and which torrent it speaks of.
-    #[must_use]
-    pub fn joined(&self, link: LinkId) -> Option<(TorrentId, SocketAddr)> {
-        let known = self.links.get(link.index())?.as_ref()?;
-        match known.stage {
-            Stage::Joined(torrent) if known.generation == link.generation() => {
-                Some((torrent, known.remote))
-            }
-            _ => None,
-        }
-    }
-
-    /// The verified pieces of a torrent. `None`: there is none of that name, or it is dormant, and
-    /// so has every piece.
-    #[must_use]
-    pub fn have(&self, torrent: TorrentId) -> Option<&Bitset> {
-        self.torrents.get(torrent).map(Torrent::have)
     }
 
     /// Somebody is heard. When nobody was for a while, what failed meanwhile counts no more.
@@ -292,7 +265,14 @@ impl Engine {
         let cx = &mut cx.with(&mut self.shared);
         match torrent.join(cx, id, remote, address, peer_id, reserved) {
             Ok(()) => link.stage = Stage::Joined(torrent_id),
-            Err(reason) => cx.close(id, reason),
+            Err(reason) => {
+                cx.close(id, reason);
+                if reason == CloseReason::Ourselves {
+                    // The end that called may never hear its own name: it is closed before.
+                    let ip = remote.ip().to_canonical();
+                    torrent.met_ourselves(SocketAddr::new(ip, cx.shared.config.port));
+                }
+            }
         }
         torrent.catch_up(cx);
     }
@@ -330,87 +310,6 @@ impl Engine {
         torrent.catch_up(cx);
     }
 
-    fn command(&mut self, cx: &mut Turn<'_>, command: Command) {
-        if let Command::Add(add) = command {
-            let (ticket, paused) = (add.ticket, add.paused);
-            return self.insert(cx, ticket, paused, |id, now, rng| Torrent::new(id, add, now, rng));
-        }
-        if let Command::Seek(it) = command {
-            let make = |id, now, rng: &Rng| Torrent::seek(id, it, now, rng);
-            return self.insert(cx, it.ticket, it.paused, make);
-        }
-        if let Command::Rest(resting) = command {
-            return self.rest(cx, &resting);
-        }
-        if let Command::Limit { torrent: None, rates } = command {
-            self.shared.limits = Limits::new(rates, cx.now);
-            self.shared.ready_at = Some(cx.now);
-            return;
-        }
-        if let Command::Shutdown = command {
-            self.ending = true;
-            for id in self.torrents.ids() {
-                if let Some(torrent) = self.torrents.get_mut(id) {
-                    torrent.stop(&mut cx.with(&mut self.shared));
-                }
-            }
-            return self.close_waiting(|_| Some(CloseReason::Stopped));
-        }
-        let (Command::Remove(id)
-        | Command::Start(id)
-        | Command::Stop(id)
-        | Command::Check(id)
-        | Command::Prioritise(id, _)
-        | Command::Sequential(id, _)
-        | Command::Resolve(id, _)
-        | Command::Limit { torrent: Some(id), .. }) = command
-        else {
-            return;
-        };
-        let Some(command) = self.postpone(cx, id, command) else { return };
-        let Some(torrent) = self.torrents.get_mut(id) else { return };
-        torrent.stay_awake();
-        if let Command::Remove(_) = command {
-            self.removing.push(id);
-        }
-        let cx = &mut cx.with(&mut self.shared);
-        match command {
-            Command::Remove(_) => torrent.remove(cx),
-            Command::Start(_) if self.ending => {}
-            Command::Start(_) => torrent.start(cx),
-            Command::Stop(_) => torrent.stop(cx),
-            Command::Check(_) if self.ending => {}
-            Command::Check(_) => torrent.check_anew(cx),
-            Command::Prioritise(_, priorities) => torrent.prioritise(cx, priorities),
-            Command::Sequential(_, sequential) => torrent.sequential(sequential),
-            Command::Limit { rates, .. } => torrent.limit(cx, rates),
-            Command::Resolve(..) if self.ending => {}
-            Command::Resolve(_, add) => torrent.resolve(cx, add),
-            Command::Add(_) | Command::Rest(_) | Command::Seek(_) | Command::Shutdown => {}
-        }
-        torrent.catch_up(cx);
-    }
-
-    fn insert(
-        &mut self,
-        cx: &mut Turn<'_>,
-        ticket: u64,
-        paused: bool,
-        make: impl FnOnce(TorrentId, Time, &Rng) -> Torrent,
-    ) {
-        if self.ending {
-            return;
-        }
-        let (now, rng) = (cx.now, self.shared.rng.clone());
-        let id = self.torrents.insert_with(|id| make(id, now, &rng));
-        cx.out.push(Action::Notify(Notice::Added { ticket, torrent: id }));
-        let Some(torrent) = self.torrents.get_mut(id) else { return };
-        match paused {
-            true => torrent.recollect(),
-            false => torrent.start(&mut cx.with(&mut self.shared)),
-        }
-    }
-
     fn peers_heard(
         &mut self,
         cx: &mut Turn<'_>,
@@ -438,12 +337,15 @@ impl Engine {
     fn tick(&mut self, cx: &mut Turn<'_>) {
         // All torrents together: the driver can bring all their records to the disk as one.
         let keep = self.shared.sync_at.take_if(|at| *at <= cx.now).is_some();
+        let mut line = Line::default();
         for id in self.torrents.beat(cx.now) {
             let Some(torrent) = self.torrents.get_mut(id) else { continue };
             let cx = &mut cx.with(&mut self.shared);
             torrent.tick(cx, keep);
             torrent.catch_up(cx);
+            line.add(torrent.down_rate());
         }
+        self.shared.line.tick(line);
         let late = |since| cx.now.since(since) > HANDSHAKE_TIME;
         self.close_waiting(|since| late(since).then_some(CloseReason::TimedOut));
     }
@@ -479,6 +381,18 @@ impl Engine {
             }
         }
         self.shared.in_turn = false;
+    }
+
+    /// Looks whether what is read comes in time.
+    fn hurry(&mut self, cx: &mut Turn<'_>) {
+        self.shared.hurry_at = None;
+        for id in core::mem::take(&mut self.shared.hurried) {
+            if let Some(torrent) = self.torrents.get_mut(id) {
+                let cx = &mut cx.with(&mut self.shared);
+                torrent.hurry(cx);
+                torrent.catch_up(cx);
+            }
+        }
     }
 
     /// What every call ends with: links that were found wanting are closed, peers that may go on
@@ -557,13 +471,17 @@ impl Machine for Engine {
         if self.shared.ready_at.is_some_and(|at| at <= now) {
             self.give_out(cx);
         }
+        if self.shared.hurry_at.is_some_and(|at| at <= now) {
+            self.hurry(cx);
+        }
         self.conclude(cx);
     }
 
     fn deadline(&self) -> Option<(Time, &'static str)> {
         let tick = self.tick_at.map(|at| (at, "tick"));
         let ready = self.shared.ready_at.map(|at| (at, "rate limit"));
-        tick.into_iter().chain(ready).min()
+        let hurry = self.shared.hurry_at.map(|at| (at, "reader"));
+        tick.into_iter().chain(ready).chain(hurry).min()
     }
 }
 

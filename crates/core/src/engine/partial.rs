@@ -147,12 +147,20 @@ impl Partial {
     fn ask_again(&mut self, asked: impl Fn(u32) -> bool) -> Option<u32> {
         let wanted = |&(index, slot): &(usize, &Slot)| slot.is_askable() && !asked(index as u32);
         let slots = self.slots.iter().enumerate().filter(wanted);
-        let (index, _) = slots.min_by_key(|(_, slot)| slot.askers)?;
-        let slot = &mut self.slots[index];
-        self.free -= u32::from(slot.askers == 0);
-        slot.askers += 1;
-        self.askable -= u32::from(!slot.is_askable());
-        Some(index as u32)
+        let index = slots.min_by_key(|(_, slot)| slot.askers)?.0 as u32;
+        self.ask_also(index).then_some(index)
+    }
+
+    /// Whether one more peer may be asked for a block; if so it is counted.
+    fn ask_also(&mut self, index: u32) -> bool {
+        let slot = &mut self.slots[index as usize];
+        let askable = slot.is_askable();
+        if askable {
+            self.free -= u32::from(slot.askers == 0);
+            slot.askers += 1;
+            self.askable -= u32::from(!slot.is_askable());
+        }
+        askable
     }
 
     /// One peer less is waited for.
@@ -242,6 +250,11 @@ impl Partials {
         self.pieces.get(&piece)
     }
 
+    /// Which are begun, in order.
+    pub(super) fn pieces(&self) -> impl Iterator<Item = u32> + '_ {
+        self.pieces.keys().copied()
+    }
+
     pub(super) fn get_mut(&mut self, piece: u32) -> Option<&mut Partial> {
         self.pieces.get_mut(&piece)
     }
@@ -318,6 +331,24 @@ impl Partials {
             }
         }
         None
+    }
+
+    /// Asks one more peer for a block that others owe; false when enough were asked.
+    pub(super) fn ask_also(&mut self, piece: u32, index: u32) -> bool {
+        let asked = self.pieces.get_mut(&piece).is_some_and(|partial| partial.ask_also(index));
+        self.sort(piece);
+        asked
+    }
+
+    /// Whether a piece is begun, and has blocks for which nobody was asked.
+    pub(super) fn has_free(&self, piece: u32) -> bool {
+        self.pieces.get(&piece).is_some_and(|partial| partial.free > 0)
+    }
+
+    /// Whether a piece is begun, and has blocks for which this peer may be asked first.
+    pub(super) fn offers(&self, piece: u32, link: LinkId) -> bool {
+        let partial = self.pieces.get(&piece);
+        partial.is_some_and(|partial| partial.free > 0 && partial.open_to(link))
     }
 
     /// Keeps the lists true after blocks of a piece were asked for, freed, or received.

@@ -6,7 +6,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 use toubkal_wire::handshake::Reserved;
-use toubkal_wire::layout::Block;
+use toubkal_wire::layout::{BLOCK_BYTES, Block};
 
 use super::bounds::{
     CHOKED_BLOCKS_MAX, CREDIT_BYTES, HINTS_MAX, LAPSED_MAX, SERVE_FAST, SERVE_SLOW, SERVES_MAX,
@@ -27,6 +27,15 @@ pub(super) struct Request {
     pub(super) piece: u32,
     pub(super) index: u32,
     pub(super) at: Time,
+}
+
+/// A request that others got, or that was called back, and that may still be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lapsed {
+    piece: u32,
+    index: u32,
+    /// What it took from the rate limits was not given back.
+    pub(super) paid: bool,
 }
 
 /// A connected peer, its handshake done.
@@ -62,8 +71,7 @@ pub(super) struct Peer {
     pub(super) snubs: bool,
 
     pub(super) requests: VecDeque<Request>,
-    /// Requests that others got, and that may still be answered.
-    pub(super) lapsed: VecDeque<(u32, u32)>,
+    pub(super) lapsed: VecDeque<Lapsed>,
     pub(super) pipeline: Pipeline,
     /// The piece that it was last asked for.
     pub(super) working: Option<u32>,
@@ -184,6 +192,14 @@ impl Peer {
         self.pipeline.window().saturating_sub(self.requests.len() as u32)
     }
 
+    /// As [`room`](Self::room), were its window as wide as may be.
+    pub(super) fn room_at_most(&self, now: Time) -> u32 {
+        if self.snubs || now < self.rest_until {
+            return 0;
+        }
+        self.pipeline.ceiling().saturating_sub(self.requests.len() as u32)
+    }
+
     /// Whether it has a slot and makes use of it.
     pub(super) fn uses_slot(&self, now: Time) -> bool {
         !self.choked && (self.is_served() || now < self.used_until)
@@ -232,17 +248,43 @@ impl Peer {
         }
     }
 
-    /// A request that went to others may still be answered.
-    pub(super) fn lapse(&mut self, piece: u32, index: u32) {
+    /// A request that went to others, or was called back, may still be answered.
+    pub(super) fn lapse(&mut self, piece: u32, index: u32, paid: bool) {
         if self.lapsed.len() >= LAPSED_MAX {
             self.lapsed.pop_front();
         }
-        self.lapsed.push_back((piece, index));
+        self.lapsed.push_back(Lapsed { piece, index, paid });
     }
 
-    pub(super) fn take_lapsed(&mut self, piece: u32, index: u32) -> bool {
-        let found = self.lapsed.iter().position(|&lapsed| lapsed == (piece, index));
-        found.and_then(|at| self.lapsed.remove(at)).is_some()
+    pub(super) fn take_lapsed(&mut self, piece: u32, index: u32) -> Option<Lapsed> {
+        let is = |lapsed: &Lapsed| (lapsed.piece, lapsed.index) == (piece, index);
+        let found = self.lapsed.iter().position(is);
+        found.and_then(|at| self.lapsed.remove(at))
+    }
+
+    /// When a block that is asked of it behind `ahead` others would be here, from now on: as fast
+    /// as it sends, or as fast as its window says that it would.
+    pub(super) fn eta(&self, now: Time, ahead: usize) -> Duration {
+        let still = match self.requests.is_empty() {
+            true => Duration::ZERO,
+            false => now.since(self.progress),
+        };
+        self.pipeline.delay() + self.block_time() * (ahead as u32 + 1) + still
+    }
+
+    /// How long the answer to a request of ours will still take that `ahead` others were sent
+    /// before. When the first of them is late, all are thought to come after as much again.
+    pub(super) fn remaining(&self, now: Time, request: &Request, ahead: usize) -> Duration {
+        let alone = |request: &Request| request.at.after(self.pipeline.delay() + self.block_time());
+        let Some(first) = self.requests.front() else { return Duration::ZERO };
+        let expected = alone(first).max(self.progress.after(self.block_time()));
+        let first = expected.since(now).max(now.since(expected));
+        (first + self.block_time() * ahead as u32).max(alone(request).since(now))
+    }
+
+    fn block_time(&self) -> Duration {
+        let rate = self.down.rate().max(self.pipeline.pace()).max(1);
+        Duration::from_nanos(u64::from(BLOCK_BYTES) * 1_000_000_000 / rate)
     }
 
     /// A block was taken by the system this long after it was asked of the disk. What lies in

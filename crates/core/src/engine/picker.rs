@@ -135,6 +135,17 @@ impl Picker {
         rarest.min().map_or(0, |copies| copies + self.seeds)
     }
 
+    /// Candidates that no peer has.
+    pub(super) fn absent(&self) -> u32 {
+        let absent = || self.ladders.iter().map(|ladder| ladder.end(0)).sum();
+        if self.seeds > 0 { 0 } else { absent() }
+    }
+
+    /// Whether no peer has this piece.
+    pub(super) fn is_absent(&self, piece: u32) -> bool {
+        self.seeds == 0 && self.copies[piece as usize] == 0
+    }
+
     /// Copies of a piece among the peers.
     #[cfg(any(test, feature = "testing"))]
     fn availability(&self, piece: u32) -> u32 {

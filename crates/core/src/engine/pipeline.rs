@@ -15,6 +15,9 @@ const LEAST: u32 = 2;
 /// How much of the peer's sending is asked for ahead, beside its delay.
 const AHEAD: Duration = Duration::from_secs(1);
 
+/// What is thought of the delay of a peer that has not answered yet.
+const DELAY_UNTOLD: Duration = Duration::from_millis(250);
+
 /// The request window of one peer.
 #[derive(Clone, Debug)]
 pub(super) struct Pipeline {
@@ -72,6 +75,22 @@ impl Pipeline {
         self.window = LEAST;
         self.growing = true;
         self.best = 0;
+    }
+
+    /// The shortest time from a request to its block, or a guess.
+    pub(super) fn delay(&self) -> Duration {
+        self.delay.unwrap_or(DELAY_UNTOLD)
+    }
+
+    /// Bytes a second that the window stands for.
+    pub(super) fn pace(&self) -> u64 {
+        let time = (self.delay() + AHEAD).as_millis() as u64;
+        u64::from(self.window) * u64::from(BLOCK_BYTES) * 1000 / time
+    }
+
+    /// Requests that the peer keeps.
+    pub(super) fn ceiling(&self) -> u32 {
+        self.ceiling
     }
 
     /// How long a request may wait before others are asked too, when so many wait ahead of it

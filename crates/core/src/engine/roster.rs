@@ -11,6 +11,7 @@ use super::bounds::{
 };
 use super::event::PeerSource;
 use super::outside::Ours;
+use super::reason::Reach;
 use super::status::Sources;
 use crate::base::{Rng, Time};
 
@@ -46,6 +47,8 @@ struct Person {
     seed: bool,
     /// Only other peers tell of it, and it was never reached.
     stranger: bool,
+    /// It is us. That is told, and no more: it fails as others do that nobody answers at.
+    ours: bool,
     /// The worth of a connection (BEP 40), and chance, drawn once: the order among equals.
     rank: u32,
     lot: u32,
@@ -99,6 +102,7 @@ impl Roster {
             rest_until: Time::START,
             seed: false,
             stranger,
+            ours: false,
             rank: self.ours.rank(remote),
             lot,
         };
@@ -270,10 +274,34 @@ impl Roster {
         sources
     }
 
+    /// Whom it knows, ourselves and liars left out, and who of them is left in peace at `now`.
+    pub(super) fn reach(&self, now: Time) -> Reach {
+        let mut reach = Reach::default();
+        let other = |person: &&Person| !person.ours && person.state != Standing::Never;
+        for person in self.people.values().filter(other) {
+            reach.known += 1;
+            reach.failed += u32::from(person.failures > 0 || person.dark > 0);
+            let due = person.due_at();
+            if person.state == Standing::Idle && due > now {
+                reach.waiting += 1;
+                let wait = due.since(now);
+                reach.next = Some(reach.next.map_or(wait, |next| next.min(wait)));
+            }
+        }
+        reach
+    }
+
     /// The address is our own, or that of a liar.
     pub(super) fn never(&mut self, remote: SocketAddr) {
         if let Some(person) = self.people.get_mut(&remote) {
             person.state = Standing::Never;
+        }
+    }
+
+    /// The address is our own.
+    pub(super) fn is_ours(&mut self, remote: SocketAddr) {
+        if let Some(person) = self.people.get_mut(&remote) {
+            person.ours = true;
         }
     }
 

@@ -3,6 +3,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
 
 use toubkal_wire::layout::Block;
 use toubkal_wire::message::Message;
@@ -11,8 +12,10 @@ use super::Config;
 use super::action::{Action, Notice};
 use super::bounds::{BAN, BANNED_MAX, PLACES_SPARE, STORING_BYTES_MAX, TURN};
 use super::event::{CloseReason, DialId, JobId, LinkId, TorrentId};
+use super::held::{Held, Holder};
 use super::limits::{self, Limits, Way};
 use super::outside::Outside;
+use super::reason::Line;
 use crate::base::{Key, Outbox, Rng, Slab, Time};
 
 /// The kind of thing that a job's key names.
@@ -68,6 +71,8 @@ pub(super) struct Shared {
     pub(super) outside: Outside,
     /// Bytes of blocks that were received and are not written yet.
     pub(super) storing: u64,
+    /// How much comes, of all torrents together.
+    pub(super) line: Line,
     /// Connections, handshaken or not.
     pub(super) links: u32,
     /// For which torrent, and since when.
@@ -83,6 +88,9 @@ pub(super) struct Shared {
     pub(super) ready_at: Option<Time>,
     /// What the rate limits let through is being given out, to everybody in turn.
     pub(super) in_turn: bool,
+    /// When it is looked at whether what is read comes in time, and of which torrents.
+    pub(super) hurry_at: Option<Time>,
+    pub(super) hurried: BTreeSet<TorrentId>,
     /// When all that is verified and not on the disk is to go there.
     pub(super) sync_at: Option<Time>,
     /// Requests were not sent because the store has too much to do.
@@ -103,6 +111,7 @@ impl Shared {
             config,
             rng,
             storing: 0,
+            line: Line::default(),
             links: 0,
             dials: BTreeMap::new(),
             heard: Time::START,
@@ -112,6 +121,8 @@ impl Shared {
             banned: BTreeMap::new(),
             ready_at: None,
             in_turn: false,
+            hurry_at: None,
+            hurried: BTreeSet::new(),
             sync_at: None,
             held_up: false,
             dozing: Vec::new(),
@@ -219,18 +230,28 @@ impl Cx<'_> {
 
     /// Takes bytes from the limits of all torrents and of one; false when they are not there, or
     /// when somebody waits for them already: who comes by chance takes nothing from who waits.
-    pub(super) fn take(&mut self, way: Way, bytes: u32, own: &mut Limits) -> bool {
+    /// Which limit had none is noted.
+    pub(super) fn take(&mut self, way: Way, bytes: u32, own: &mut Limits, held: &mut Held) -> bool {
         let limited = self.shared.limits.holds(way) || own.holds(way);
         if limited && !self.shared.in_turn && self.shared.ready_at.is_some() {
             return false;
         }
         match limits::take(self.now, way, bytes, &mut self.shared.limits, own) {
             Ok(()) => true,
-            Err(ready) => {
+            Err((scope, ready)) => {
+                held.note(Holder::Limit(way, scope));
                 self.wait_until(ready);
                 false
             }
         }
+    }
+
+    /// What is read of a torrent is looked at again after this.
+    pub(super) fn hurry(&mut self, torrent: TorrentId, wait: Duration) {
+        let at = self.now.after(wait);
+        let soonest = &mut self.shared.hurry_at;
+        *soonest = Some(soonest.map_or(at, |soonest| soonest.min(at)));
+        self.shared.hurried.insert(torrent);
     }
 
     /// Nothing more passes the rate limits until then.

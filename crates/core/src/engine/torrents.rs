@@ -13,6 +13,7 @@ use super::durable::Totals;
 use super::event::{Resting, TorrentId, TorrentKind};
 use super::status::{State, Status};
 use super::torrent::Torrent;
+use super::why::Why;
 use crate::base::{Slab, Time};
 
 /// The torrents. A leaf: it knows no action.
@@ -81,6 +82,15 @@ impl Dormant {
             totals: self.totals,
             remembered: self.pieces,
             ..Status::default()
+        }
+    }
+
+    /// Why nothing moves.
+    pub(super) fn why(&self) -> Why {
+        match self.sleeper {
+            Sleeper::Rests => Why::Dormant,
+            Sleeper::Loads => Why::Opening,
+            Sleeper::Lost(error) => Why::Failed { error, retry: None },
         }
     }
 }

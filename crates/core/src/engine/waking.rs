@@ -74,6 +74,8 @@ impl Engine {
                     cx.out.push(Action::Retire { torrent: id });
                 }
             }
+            // Nobody waits for what has not begun.
+            Command::Unread(..) if !matches!(dormant.sleeper, Sleeper::Loads) => {}
             // It does what is wanted.
             Command::Start(_) if !lost => {}
             Command::Stop(_) if lost => {}

@@ -77,21 +77,9 @@ impl Announcer {
     /// [`Event::Start`]. The same URL twice counts once.
     #[must_use]
     pub fn new(config: Config, tiers: &[Vec<String>], mut rng: Rng) -> Self {
-        let mut trackers: Vec<One> = Vec::new();
-        for (tier, urls) in (0..).zip(tiers) {
-            // BEP 12: "URLs within each tier will be processed in a randomly chosen order".
-            let mut order: Vec<&String> = urls.iter().collect();
-            rng.shuffle(&mut order);
-            for url in order {
-                let new = trackers.iter().all(|tracker| tracker.url != *url);
-                if new && url.len() <= URL_BYTES_MAX && trackers.len() < TRACKERS_MAX {
-                    trackers.push(One::new(url, tier));
-                }
-            }
-        }
         Self {
             config,
-            trackers,
+            trackers: line_up(Vec::new(), tiers, &mut rng),
             phase: Phase::Idle,
             progress: Progress::default(),
             want: 80,
@@ -440,6 +428,12 @@ impl Machine for Announcer {
                 }
             }
             Event::Refresh => self.trackers.iter_mut().for_each(|tracker| tracker.refresh(now)),
+            Event::Trackers(tiers) => {
+                self.trackers = line_up(core::mem::take(&mut self.trackers), &tiers, &mut self.rng);
+                if self.phase == Phase::Running {
+                    self.tell_unsupported(out);
+                }
+            }
             Event::Scrape => self.scrape(now, out),
             Event::Announced(id, result) => self.announced(now, id, result, out),
             Event::Scraped(id, result) => self.scraped(id, result),
@@ -473,6 +467,29 @@ impl Machine for Announcer {
         };
         silence.chain(next.map(|at| (at, "tracker announce"))).min()
     }
+}
+
+/// The trackers of these tiers in the order in which they are asked, each once. In a tier those
+/// that were there come first, as they were.
+fn line_up(mut before: Vec<One>, tiers: &[Vec<String>], rng: &mut Rng) -> Vec<One> {
+    let mut trackers: Vec<One> = Vec::new();
+    for (tier, urls) in (0..).zip(tiers) {
+        for mut one in before.extract_if(.., |one| urls.contains(&one.url)) {
+            one.tier = tier;
+            trackers.push(one);
+        }
+        // BEP 12: "URLs within each tier will be processed in a randomly chosen order".
+        let mut order: Vec<&String> = urls.iter().collect();
+        rng.shuffle(&mut order);
+        for url in order {
+            let new = trackers.iter().all(|tracker| tracker.url != *url);
+            if new && url.len() <= URL_BYTES_MAX && trackers.len() < TRACKERS_MAX {
+                trackers.push(One::new(url, tier));
+            }
+        }
+    }
+    trackers.truncate(TRACKERS_MAX);
+    trackers
 }
 
 fn refusal(failure: Failure) -> Problem {

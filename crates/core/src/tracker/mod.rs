@@ -8,8 +8,8 @@ mod shown;
 pub mod udp;
 
 pub use announcer::{
-    Action, Announcer, AskId, AskKind, Config, Event, News, Problem, Progress, State, Status,
-    TRACKERS_MAX, Tiers, URL_BYTES_MAX,
+    Action, Announcer, AskId, AskKind, Config, Event, News, Private, Problem, Progress, State,
+    Status, TRACKERS_MAX, Tiers, URL_BYTES_MAX,
 };
 pub use registry::{Limits, Registry};
 pub use shown::{printable, redact, said};

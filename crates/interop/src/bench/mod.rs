@@ -10,6 +10,7 @@ mod cells;
 mod chart;
 mod child;
 mod clients;
+mod crowd;
 mod figures;
 mod interrupt;
 mod magnets;
@@ -43,6 +44,7 @@ pub fn bench() -> ExitCode {
     }
     let outcome = match args.split_first() {
         Some((first, rest)) if first == "magnets" => magnets::run(rest),
+        Some((first, rest)) if first == "crowd" => crowd::run(rest),
         _ => Options::parse(&args).and_then(|options| measure(&options)),
     };
     match outcome {

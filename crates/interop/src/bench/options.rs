@@ -12,6 +12,7 @@ Usage: cargo xtask bench [--cells PATTERN,...] [--clients NAME,...] [--rounds N]
                          [--size MiB] [--to FOLDER] [--json FILE] [--from FILE]...
                          [--write] [--quick]
        cargo xtask bench magnets [--rounds N] [--rows PATTERN] [--delay MILLISECONDS]
+       cargo xtask bench crowd [--clients NAME,...] [--peers N] [--size MiB] [--to FOLDER]
 
   --cells PATTERN,...   Only cells whose name is or contains one of these; `=NAME` for one
                         of exactly this name

@@ -24,15 +24,18 @@ use mio::{Poll, Waker};
 use toubkal_core::base::{Bitset, Rng};
 use toubkal_core::dht::SearchStatus;
 use toubkal_core::engine::{
-    Command, Config, Memory, PeerStatus, Sources, Status, TorrentId, Totals,
+    Command, Config, Memory, PeerStatus, Priority, Sources, Status, StoreErrorKind, TorrentId,
+    Totals,
 };
 
-use crate::session::{Add, AddError, Metainfo, Options, SessionEvent, StartError, TrackerStatus};
+use crate::session::{
+    Add, AddError, Explanation, Metainfo, Options, SessionEvent, StartError, TrackerStatus,
+};
 pub(crate) use crate::state::Rest;
 use crate::state::{Key, Refusal, Row, State, Whole};
 use crate::store::{Left, Reply, Store};
 use brain::{Brain, Identity, Mind};
-pub(crate) use brain::{Link, bytes};
+pub(crate) use brain::{Lease, Link, ReaderOrder, bytes};
 use clerk::Found;
 use clock::Clock;
 use hand::{DATAGRAMS, WAKE};
@@ -62,18 +65,30 @@ pub(crate) enum Order {
     },
     /// Take in torrents that rest; says which are here now.
     Rest(Vec<Rest>, Sender<Vec<Option<TorrentId>>>),
+    /// How those stand that are awake, and these.
+    Awake(Vec<TorrentId>, Sender<Vec<(TorrentId, Status)>>),
     /// How all torrents stand.
     All(Sender<Vec<(TorrentId, Status)>>),
+    /// Why all torrents are no faster.
+    Whys(Sender<Vec<(TorrentId, Explanation)>>),
     /// Look for what a link means.
     Seek { link: Box<Link>, known: Option<Box<Known>>, reply: Sender<Result<TorrentId, AddError>> },
     /// What it means; or why it is not taken.
     Resolve(TorrentId, Result<Box<Found>, String>),
     /// The torrent file out of the database, if it is there.
     Loaded(TorrentId, Option<Arc<[u8]>>),
+    /// To be kept with a torrent in the database.
+    Note(TorrentId, Arc<[u8]>, Option<Sender<Result<(), StoreErrorKind>>>),
     /// For the engine.
     Command(Command),
+    /// Ask its trackers now.
+    Announce(TorrentId),
+    /// These trackers from now on.
+    Trackers(TorrentId, Vec<Vec<String>>),
     /// Peers that the user named.
     Peers(TorrentId, Vec<SocketAddr>),
+    /// Of those who read files while they come.
+    Reader(ReaderOrder),
     /// For the DHT.
     Dht(crate::dht::Order),
     /// Something about a torrent.
@@ -100,11 +115,14 @@ pub(crate) struct Known {
 #[derive(Debug)]
 pub(crate) enum Question {
     Status(Sender<Option<Status>>),
+    Why(Sender<Option<Explanation>>),
     Trackers(Sender<Vec<TrackerStatus>>),
     Peers(Sender<Vec<PeerStatus>>),
     Search(Sender<Option<SearchStatus>>),
     Sources(Sender<Option<Sources>>),
     Have(Sender<Option<Bitset>>),
+    Priorities(Sender<Option<Vec<Priority>>>),
+    Tiers(Sender<Vec<Vec<String>>>),
 }
 
 /// A way for orders to the network thread.
@@ -167,6 +185,7 @@ impl Control {
             hands: hands.map_err(system("no event queue"))?,
             udp,
             lan: options.lan.then(|| listening_on.clone()),
+            listening: !listening_on.is_empty(),
             dht: options.dht.then(|| node(options, &listening_on, state.as_deref())),
             store,
             orders,

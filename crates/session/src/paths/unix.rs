@@ -247,6 +247,12 @@ fn kind(errno: Errno) -> StoreErrorKind {
     kind_of(&errno.into())
 }
 
+/// Bytes that a program without special rights may still write.
+pub(super) fn free_space(path: &Path) -> Option<u64> {
+    let stat = fs::statvfs(path).ok()?;
+    stat.f_bavail.checked_mul(stat.f_frsize)
+}
+
 /// What the standard library has no stable word for.
 pub(super) fn special(error: &io::Error) -> StoreErrorKind {
     let Some(number) = error.raw_os_error() else { return StoreErrorKind::Other(0) };

@@ -178,6 +178,11 @@ fn kind(error: io::Error) -> StoreErrorKind {
     kind_of(&error)
 }
 
+/// Nothing in the standard library tells it.
+pub(super) fn free_space(_: &Path) -> Option<u64> {
+    None
+}
+
 /// What the standard library has no stable word for.
 pub(super) fn special(error: &io::Error) -> StoreErrorKind {
     match error.raw_os_error() {

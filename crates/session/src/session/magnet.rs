@@ -3,13 +3,14 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use toubkal_core::engine::Priority;
 use toubkal_wire::bencode::Encoder;
 use toubkal_wire::magnet::{Magnet, Selection};
 
-use super::{Add, AddError, Kept, Metainfo, RESERVED, Session, Torrent, restore};
+use super::{Add, AddError, Here, Kept, Metainfo, RESERVED, Session, Torrent, restore};
 use crate::net::{Known, Link, Order};
 
 /// How a link begins, and no torrent file does.
@@ -91,6 +92,8 @@ impl Session {
     ) -> Result<Torrent, AddError> {
         let place = Place::default();
         let (reply, answer) = crossbeam_channel::bounded(1);
+        let dir = add.as_ref().map_or(Path::new(""), |add| &add.dir);
+        let here = Here::of(info_hash, dir);
         let trackers = add.as_ref().and_then(|add| add.trackers.clone());
         let (mut addresses, names) = peers(magnet);
         addresses.extend(add.iter_mut().flat_map(|add| add.peers.drain(..)));
@@ -100,13 +103,14 @@ impl Session {
             trackers: trackers.unwrap_or_else(|| tiers(magnet)),
             addresses,
             names,
-            add: add.map(Box::new),
+            // The database has it by then, or a newer one.
+            add: add.map(|add| Box::new(Add { note: None, ..add })),
             place: Arc::clone(&place),
         };
         let known = known.map(Box::new);
         self.control.order(Order::Seek { link: Box::new(link), known, reply });
         let id = answer.recv().unwrap_or(Err(AddError::Ended))?;
-        Ok(self.handle(id, Kept::Here(place)))
+        Ok(self.handle(id, Kept::Here(place, here)))
     }
 }
 

@@ -13,6 +13,10 @@ use toubkal_core::engine::Totals;
 use crate::net::{Control, Known, Order, bytes};
 use crate::state::{Key, Row, State, Whole};
 
+/// Torrents that are brought back at once. Each waits for the database and for the network thread;
+/// so these have something to do meanwhile.
+const AT_ONCE: usize = 8;
+
 /// What the database knows of a torrent that is to be added, and is to know from then on.
 pub(crate) fn know(state: Option<&Arc<State>>, metainfo: &Metainfo, add: &Add) -> Option<Known> {
     let state = state?;
@@ -94,6 +98,7 @@ fn row(add: &Add, metainfo: Option<Arc<[u8]>>) -> Row {
         rates: add.rates,
         paused: add.paused,
         added: now.as_secs(),
+        note: add.note.clone(),
     }
 }
 
@@ -101,21 +106,34 @@ fn row(add: &Add, metainfo: Option<Arc<[u8]>>) -> Row {
 pub(super) fn all(session: &Session, control: &Control) -> Result<Vec<Torrent>, RestoreError> {
     let state = control.state().ok_or(RestoreError::NoState)?;
     let mut torrents = at_rest(session, control, state)?;
-    for (number, key) in state.all().map_err(RestoreError::State)? {
-        match one(session, state, &key) {
-            Ok(torrent) => torrents.push((number, torrent)),
-            Err(None) => {}
-            Err(Some(why)) => {
-                let hash: String = key.hash().iter().map(|byte| format!("{byte:02x}")).collect();
-                let dir = state.dir(&key);
-                let message =
-                    format!("the torrent {hash} in {} is not restored: {why}", dir.display());
-                control.news().push(SessionEvent::State { message });
-            }
+    let others = state.all().map_err(RestoreError::State)?;
+    let some = |first: usize| -> Vec<(i64, Torrent)> {
+        let mine = others.iter().skip(first).step_by(AT_ONCE);
+        mine.filter_map(|(number, key)| Some((*number, of(session, control, state, key)?)))
+            .collect()
+    };
+    std::thread::scope(|scope| {
+        let some = &some;
+        let shares = std::array::from_fn::<_, AT_ONCE, _>(|first| scope.spawn(move || some(first)));
+        for share in shares {
+            torrents.extend(share.join().expect("what comes out of a database panics nobody"));
         }
-    }
+    });
     torrents.sort_by_key(|(number, _)| *number);
     Ok(torrents.into_iter().map(|(_, torrent)| torrent).collect())
+}
+
+/// Brings back one; says why when it cannot.
+fn of(session: &Session, control: &Control, state: &Arc<State>, key: &Arc<Key>) -> Option<Torrent> {
+    let why = match one(session, state, key) {
+        Ok(torrent) => return Some(torrent),
+        Err(why) => why?,
+    };
+    let hash: String = key.hash().iter().map(|byte| format!("{byte:02x}")).collect();
+    let dir = state.dir(key);
+    let message = format!("the torrent {hash} in {} is not restored: {why}", dir.display());
+    control.news().push(SessionEvent::State { message });
+    None
 }
 
 /// Takes in those that are at rest: nothing of them is looked at.

@@ -32,7 +32,7 @@ use toubkal_core::engine::{Record, StoreErrorKind, Totals};
 use crate::store::{Ledger, Marks, Then};
 use place::Base;
 pub(crate) use rows::{Past, Rest, Row, Whole};
-use thread::{Keeper, Numbered, Order};
+use thread::{Keeper, Labelled, Numbered, Order};
 use toubkal_wire::metainfo::Metainfo;
 
 /// Which torrent, where.
@@ -158,6 +158,16 @@ impl State {
     /// It is to be worked on otherwise.
     pub(crate) fn change(&self, key: &Arc<Key>, change: Change) {
         self.send(Order::Change { key: Arc::clone(key), change });
+    }
+
+    /// Keeps something of a torrent for the program; `then` is called when it is in the database.
+    pub(crate) fn label(&self, key: &Arc<Key>, note: Arc<[u8]>, then: Then) {
+        self.send(Order::Label { key: Arc::clone(key), note, then });
+    }
+
+    /// What programs keep of torrents, in the order in which these were added.
+    pub(crate) fn labels(&self) -> Result<Labelled, StoreErrorKind> {
+        self.ask(Order::Labels).unwrap_or(Ok(Vec::new()))
     }
 
     /// It was removed.

@@ -27,6 +27,8 @@ pub(crate) struct Row {
     pub(crate) paused: bool,
     /// When it was added first, in seconds since 1970.
     pub(crate) added: u64,
+    /// What the program keeps of it, when that is to be written.
+    pub(crate) note: Option<Arc<[u8]>>,
 }
 
 /// What else has to be known of a torrent that may come to rest.
@@ -94,6 +96,9 @@ pub(super) fn put(db: &Connection, key: &Key, row: &Row) -> Result<i64> {
         record::number(row.added),
     ];
     let id = db.prepare_cached(sql)?.query_row(values, |row| row.get(0))?;
+    if let Some(note) = &row.note {
+        put_note(db, id, note)?;
+    }
     // Whether it may still be taken for dormant is for the next record to say.
     put_rest(db, id, key, None)?;
     Ok(id)
@@ -199,7 +204,7 @@ pub(super) fn stir(db: &Connection, id: i64, suspect: Option<&Bitset>) -> Result
 /// Forgets a torrent; what it transferred stays in the session's counts.
 pub(super) fn forget(db: &Connection, key: &Key) -> Result<()> {
     let Some(id) = find(db, key)? else { return Ok(()) };
-    for table in ["pieces", "files", "statistics", "resting"] {
+    for table in ["pieces", "files", "statistics", "resting", "notes"] {
         db.execute(&format!("DELETE FROM {table} WHERE torrent = ?1"), [id])?;
     }
     db.execute("DELETE FROM torrents WHERE id = ?1", [id]).map(drop)
@@ -359,8 +364,13 @@ pub(super) fn rest_trackers(db: &Connection, key: &Key) -> Result<Vec<Vec<String
     let Some(id) = find(db, key)? else { return Ok(Vec::new()) };
     let mut ask = db.prepare_cached("SELECT trackers FROM resting WHERE torrent = ?1")?;
     let bytes: Option<Option<Vec<u8>>> = ask.query_row([id], |row| row.get(0)).optional()?;
-    let tiers = bytes.flatten().and_then(|bytes| record::trackers(&bytes).ok());
-    Ok(tiers.unwrap_or_default())
+    if let Some(bytes) = bytes {
+        return Ok(bytes.and_then(|bytes| record::trackers(&bytes).ok()).unwrap_or_default());
+    }
+    // It was changed since it came to rest: then what is wanted of it says which they are.
+    let row = get(db, key)?;
+    let own = |row: Row| Some(Metainfo::parse(&row.metainfo?).ok()?.trackers);
+    Ok(row.and_then(|row| row.trackers.clone().or_else(|| own(row))).unwrap_or_default())
 }
 
 /// How a torrent is to be worked on.
@@ -382,6 +392,7 @@ pub(super) fn get(db: &Connection, key: &Key) -> Result<Option<Row>> {
             rates,
             paused: flag(7)?,
             added: record::count(row.get(8)?).map_err(|it| wrong(8, it))?,
+            note: None,
         })
     };
     db.prepare_cached(sql)?.query_row(params![key.hash, &*key.folder], read).optional()
@@ -389,6 +400,24 @@ pub(super) fn get(db: &Connection, key: &Key) -> Result<Option<Row>> {
 
 fn wrong(column: usize, broken: Broken) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Null, broken.0.into())
+}
+
+/// What programs keep of torrents.
+pub(super) fn notes(db: &Connection) -> Result<Vec<(Key, Arc<[u8]>)>> {
+    let mut ask = db.prepare_cached(
+        "SELECT hash, folder, note FROM notes JOIN torrents ON id = torrent ORDER BY torrent",
+    )?;
+    let note = |row: &Columns<'_>| {
+        let (hash, folder, note): (_, Vec<u8>, Vec<u8>) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok((Key { hash, folder: folder.into() }, note.into()))
+    };
+    ask.query_map([], note)?.collect()
+}
+
+/// Writes what a program keeps of a torrent.
+pub(super) fn put_note(db: &Connection, id: i64, note: &[u8]) -> Result<()> {
+    let mut put = db.prepare_cached("INSERT OR REPLACE INTO notes VALUES (?1, ?2)")?;
+    put.execute(params![id, note]).map(drop)
 }
 
 /// A setting.

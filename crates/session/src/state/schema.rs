@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Result, Transaction, TransactionBehavior};
 
 /// The version of the tables below. A program that finds a higher one leaves the database alone.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
 /// "Tbkl": says whose database it is.
 pub(super) const APPLICATION: i64 = 0x5462_6b6c;
@@ -79,26 +79,45 @@ CREATE TABLE resting (
 );
 ";
 
+/// What came with version 3: what programs keep of torrents beside all that.
+const NOTES: &str = "
+CREATE TABLE notes (
+    torrent INTEGER PRIMARY KEY,
+    note BLOB NOT NULL
+);
+";
+
+/// What came when: whoever has an earlier version lacks these tables.
+const ADDED: [(i64, &str); 2] = [(2, RESTING), (3, NOTES)];
+
 /// Brings a database of an earlier version to ours. One that cannot be written is left as it is,
-/// with a table for this connection alone.
+/// with tables for this connection alone.
 pub(super) fn migrate(connection: &Connection, writable: bool) -> Result<()> {
     if !writable {
-        return connection.execute_batch(&RESTING.replace("CREATE TABLE", "CREATE TEMP TABLE"));
+        let tables = since(version(connection)?.unwrap_or(VERSION));
+        return connection.execute_batch(&tables.replace("CREATE TABLE", "CREATE TEMP TABLE"));
     }
     let behavior = TransactionBehavior::Immediate;
     let change = Transaction::new_unchecked(connection, behavior)?;
-    // Another session may have been faster.
-    if version(&change)? == Some(1) {
-        change.execute_batch(RESTING)?;
+    // Another session may have been faster: then nothing is missing.
+    if let Some(before) = version(&change)?
+        && before < VERSION
+    {
+        change.execute_batch(&since(before))?;
         change.execute("UPDATE meta SET value = ?1 WHERE key = 'version'", [VERSION])?;
     }
     change.commit()
 }
 
+/// The tables that came after a version.
+fn since(version: i64) -> String {
+    ADDED.iter().filter(|(from, _)| *from > version).map(|(_, tables)| *tables).collect()
+}
+
 /// Makes the tables of an empty database.
 pub(super) fn make(connection: &Connection) -> Result<()> {
     connection.pragma_update(None, "application_id", APPLICATION)?;
-    connection.execute_batch(&format!("BEGIN; {TABLES} {RESTING} COMMIT;"))?;
+    connection.execute_batch(&format!("BEGIN; {TABLES} {} COMMIT;", since(1)))?;
     connection.execute("INSERT INTO meta VALUES ('version', ?1)", [VERSION])?;
     Ok(())
 }
@@ -111,8 +130,10 @@ pub(super) fn is_whole(connection: &Connection, version: i64) -> Result<bool> {
     };
     let ours = Connection::open_in_memory()?;
     make(&ours)?;
-    if version < 2 {
-        ours.execute_batch("DROP TABLE resting")?;
+    for (table, from) in [("resting", 2), ("notes", 3)] {
+        if version < from {
+            ours.execute_batch(&format!("DROP TABLE {table}"))?;
+        }
     }
     Ok(tables(connection)? == tables(&ours)?)
 }

@@ -76,6 +76,19 @@ impl Bench {
         resting.iter().map(|rest| (Arc::clone(&rest.key), trackers(&rest.key))).collect()
     }
 
+    fn label(&self, key: &Arc<Key>, note: &[u8]) -> Result<bool, StoreErrorKind> {
+        let (reply, answer) = channel();
+        let then: Then = Box::new(move |result| reply.send(result).unwrap());
+        self.state.label(key, Arc::from(note), then);
+        answer.recv().unwrap()
+    }
+
+    /// The first byte of each hash, and what is kept of it.
+    fn labels(&self) -> Vec<(u8, Vec<u8>)> {
+        let labels = self.state.labels().unwrap();
+        labels.into_iter().map(|(key, note)| (key.hash[0], note.to_vec())).collect()
+    }
+
     fn told(&self) -> Vec<String> {
         self.told.try_iter().collect()
     }
@@ -108,6 +121,7 @@ fn row() -> Row {
         rates: Rates { down: Some(7), up: None },
         paused: true,
         added: 1_000_000,
+        note: None,
     }
 }
 
@@ -361,7 +375,7 @@ fn a_database_of_a_newer_version_is_left_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let path = made(dir.path());
     let connection = rusqlite::Connection::open(&path).unwrap();
-    connection.execute("UPDATE meta SET value = 3 WHERE key = 'version'", []).unwrap();
+    connection.execute("UPDATE meta SET value = 4 WHERE key = 'version'", []).unwrap();
     drop(connection);
     let before = fs::read(&path).unwrap();
     let refused = State::start(&path, |message| panic!("{message}"));
@@ -489,16 +503,15 @@ fn what_is_changed_of_a_dormant_torrent_is_remembered() {
     assert_eq!(bench.verified(&key).len(), PIECES as usize, "what is held is known still");
 }
 
-/// A database as the version before made it.
-fn version_1(path: &Path) {
+/// A database as an earlier version made it.
+fn earlier(path: &Path, change: &str) {
     let bench = Bench::new(path);
     let key = bench.key(1);
     bench.state.keep(&key, running(), Totals::default(), whole(), false);
     bench.record_with(&key, at_rest(), all_marks(true)).unwrap();
     drop(bench);
     let db = rusqlite::Connection::open(path).unwrap();
-    db.execute_batch("DROP TABLE resting; UPDATE meta SET value = 1 WHERE key = 'version';")
-        .unwrap();
+    db.execute_batch(change).unwrap();
     db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE;").unwrap();
 }
 
@@ -506,7 +519,9 @@ fn version_1(path: &Path) {
 fn a_database_of_version_1_keeps_what_it_knows_and_learns_what_rests() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("state.db");
-    version_1(&path);
+    let change = "DROP TABLE resting; DROP TABLE notes;
+        UPDATE meta SET value = 1 WHERE key = 'version';";
+    earlier(&path, change);
     for again in [false, true] {
         let bench = Bench::new(&path);
         let key = bench.key(1);
@@ -520,6 +535,40 @@ fn a_database_of_version_1_keeps_what_it_knows_and_learns_what_rests() {
     let db = rusqlite::Connection::open(&path).unwrap();
     assert_eq!(schema::version(&db).unwrap(), Some(schema::VERSION));
     assert!(schema::is_whole(&db, schema::VERSION).unwrap());
+}
+
+#[test]
+fn a_database_of_version_2_keeps_what_rests_and_gets_notes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.db");
+    earlier(&path, "DROP TABLE notes; UPDATE meta SET value = 2 WHERE key = 'version';");
+    let bench = Bench::new(&path);
+    assert_eq!(bench.resting().len(), 1);
+    assert_eq!(bench.label(&bench.key(1), b"mine"), Ok(true));
+    assert_eq!(bench.labels(), [(1, b"mine".to_vec())]);
+    assert!(bench.told().is_empty());
+}
+
+#[test]
+fn what_a_program_keeps_of_a_torrent_comes_and_goes_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.db");
+    let bench = Bench::new(&path);
+    let key = bench.key(1);
+    let row = Row { note: Some(Arc::from(&b"first"[..])), ..running() };
+    bench.state.keep(&key, row, Totals::default(), whole(), false);
+    bench.record_with(&key, at_rest(), all_marks(true)).unwrap();
+    assert_eq!(bench.labels(), [(1, b"first".to_vec())], "with its row");
+    assert_eq!(bench.label(&key, b"second"), Ok(true));
+    bench.state.rest(&key);
+    assert_eq!(bench.label(&key, b"third"), Ok(true), "it is dormant");
+    assert_eq!(bench.resting().len(), 1, "and stays so");
+    drop(bench);
+    let bench = Bench::new(&path);
+    assert_eq!(bench.labels(), [(1, b"third".to_vec())]);
+    assert_eq!(bench.label(&bench.key(0), b"of nobody"), Ok(true));
+    bench.state.forget(&key);
+    assert_eq!(bench.labels(), []);
 }
 
 #[test]

@@ -21,6 +21,9 @@ const GROUP_MAX: usize = 4096;
 /// Names of torrents, with the numbers of their rows.
 pub(super) type Numbered = Vec<(i64, Arc<Key>)>;
 
+/// Names of torrents, with what programs keep of them.
+pub(super) type Labelled = Vec<(Key, Arc<[u8]>)>;
+
 /// What the thread is asked for.
 pub(super) enum Order {
     Past {
@@ -75,6 +78,13 @@ pub(super) enum Order {
         key: String,
         value: String,
     },
+    /// What a program keeps of a torrent.
+    Label {
+        key: Arc<Key>,
+        note: Arc<[u8]>,
+        then: Then,
+    },
+    Labels(Sender<Result<Labelled, StoreErrorKind>>),
     Stop,
 }
 
@@ -85,6 +95,7 @@ enum Write {
     Record(Arc<Key>, Arc<Record>, Marks),
     Set(String, Option<String>),
     Note(String, String),
+    Label(Arc<Key>, Arc<[u8]>),
 }
 
 /// A torrent that is worked on: enough to write its row anew.
@@ -163,8 +174,10 @@ impl Keeper {
 
     fn obey(&mut self, order: Order) {
         match order {
-            Order::Keep { key, row, totals, whole, stored } => {
+            Order::Keep { key, mut row, totals, whole, stored } => {
                 self.forgotten.remove(&key);
+                let note = self.held.get(&key).and_then(|held| held.row.note.clone());
+                row.note = row.note.or(note);
                 if !stored {
                     self.unwritten.insert(Arc::clone(&key));
                 }
@@ -196,6 +209,12 @@ impl Keeper {
             }
             Order::Set { key, value, then } => self.write(Write::Set(key, value), then),
             Order::Note { key, value } => self.write(Write::Note(key, value), Box::new(|_| ())),
+            Order::Label { key, note, then } => {
+                if let Some(held) = self.held.get_mut(&key) {
+                    held.row.note = Some(Arc::clone(&note));
+                }
+                self.write(Write::Label(key, note), then);
+            }
             Order::Stop => {}
             question => {
                 self.flush();
@@ -207,6 +226,9 @@ impl Keeper {
     fn change(&mut self, key: Arc<Key>, change: Change) {
         if let Some(held) = self.held.get_mut(&key) {
             change(&mut held.row);
+            if let Some(trackers) = &held.row.trackers {
+                held.whole.trackers.clone_from(trackers);
+            }
             self.unwritten.insert(key);
             return;
         }
@@ -266,6 +288,7 @@ impl Keeper {
                 let totals = self.read(Totals::default(), |db| rows::get_totals(db, 0));
                 _ = reply.send(totals.unwrap_or_default());
             }
+            Order::Labels(reply) => drop(reply.send(self.read(Vec::new(), rows::notes))),
             Order::Setting(key, reply) => {
                 drop(reply.send(self.read(None, |db| rows::setting(db, &key))));
             }
@@ -315,7 +338,7 @@ impl Keeper {
                     true
                 }
                 Write::Record(key, ..) | Write::Named(key, _) => !self.partial.contains(key),
-                Write::Stir(..) | Write::Set(..) | Write::Note(..) => true,
+                Write::Stir(..) | Write::Set(..) | Write::Note(..) | Write::Label(..) => true,
             };
             then(result.map(|written| written && whole));
         }
@@ -345,7 +368,7 @@ impl Keeper {
     fn is_wanted(&self) -> bool {
         let holds = |(write, _): &(Write, Then)| match write {
             Write::Record(_, record, _) => !record.verified.is_empty(),
-            Write::Set(..) => true,
+            Write::Set(..) | Write::Label(..) => true,
             Write::Stir(..) | Write::Named(..) | Write::Note(..) => false,
         };
         let folder = database::folder_of(&self.path).is_dir() && !self.held.is_empty();
@@ -459,6 +482,14 @@ impl Work<'_> {
             match write {
                 Write::Note(key, value) => rows::put_setting(db, key, Some(value))?,
                 Write::Set(key, value) => rows::put_setting(db, key, value.as_deref())?,
+                Write::Label(key, note) => {
+                    let id = match self.id(db, key)? {
+                        // It is dormant, or was removed.
+                        None => rows::find(db, key)?,
+                        id => id,
+                    };
+                    id.map_or(Ok(()), |id| rows::put_note(db, id, note))?;
+                }
                 Write::Stir(key, suspect) => {
                     if let Some(id) = rows::find(db, key)? {
                         rows::stir(db, id, suspect.as_ref())?;

@@ -8,6 +8,7 @@
 mod buffer;
 mod chores;
 mod disk;
+mod disks;
 pub(crate) mod files;
 mod gather;
 mod handles;
@@ -25,8 +26,7 @@ mod tests;
 pub(crate) mod together;
 mod verifier;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Sender, unbounded};
@@ -35,6 +35,7 @@ use toubkal_wire::layout::Block;
 
 pub(crate) use buffer::{Buffer, Pool};
 use disk::Disk;
+pub(crate) use disks::Disks;
 pub use files::TorrentFiles;
 use handles::Handles;
 pub(crate) use inspect::Inspection;
@@ -87,7 +88,7 @@ type Answer = Arc<dyn Fn(Reply) + Send + Sync>;
 /// The handle to the threads. Dropping it ends them after what is queued.
 #[derive(Debug)]
 pub(crate) struct Store {
-    torrents: Mutex<HashMap<TorrentId, Arc<Disk>>>,
+    torrents: Disks,
     handles: Arc<Handles>,
     answer: Unseen<Answer>,
     lanes: Vec<Sender<Order>>,
@@ -120,7 +121,7 @@ impl Store {
         let done = Arc::clone(&answer);
         threads.push(spawn("store-chores", move || lane::chores(&slow, &done)));
         Self {
-            torrents: Mutex::default(),
+            torrents: Disks::default(),
             handles: Arc::new(Handles::new()),
             answer: Unseen(answer),
             lanes,
@@ -142,21 +143,24 @@ impl Store {
     ) {
         let kept = Kept::new(left, ledger);
         let disk = Arc::new(Disk::new(torrent, files, Arc::clone(&self.handles), kept));
-        self.torrents.lock().unwrap_or_else(PoisonError::into_inner).insert(torrent, disk);
+        self.torrents.lock().insert(torrent, disk);
     }
 
     /// Forgets a torrent that was released. A release alone only closes its files.
     pub(crate) fn remove(&self, torrent: TorrentId) {
-        self.torrents.lock().unwrap_or_else(PoisonError::into_inner).remove(&torrent);
+        self.torrents.lock().remove(&torrent);
+    }
+
+    /// A way to what lies on the disk, for those who read it themselves.
+    pub(crate) fn disks(&self) -> Disks {
+        self.torrents.clone()
     }
 
     /// Queues a task; never blocks. The engine bounds how many are under way.
     pub(crate) fn submit(&self, task: Task) {
-        let disk = {
-            let torrents = self.torrents.lock().unwrap_or_else(PoisonError::into_inner);
-            torrents.get(&task.torrent()).cloned()
+        let Some(disk) = self.torrents.get(task.torrent()) else {
+            return task.refuse(&*self.answer.0);
         };
-        let Some(disk) = disk else { return task.refuse(&*self.answer.0) };
         match &task {
             Task::Release { .. } => self.release(&disk),
             Task::Read { .. } => send(self.readers.as_ref(), Order::Task(disk, task)),

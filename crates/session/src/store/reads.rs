@@ -111,7 +111,7 @@ fn read_run(
 }
 
 /// Whether what was read may leave.
-fn is_sound(disk: &Disk, block: Block, got: Got, scratch: &mut Vec<u8>) -> Result2<()> {
+pub(super) fn is_sound(disk: &Disk, block: Block, got: Got, scratch: &mut Vec<u8>) -> Result2<()> {
     if let Some(file) = got.short {
         return Err(fault(file)(StoreErrorKind::Changed));
     }

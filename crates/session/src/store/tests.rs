@@ -7,6 +7,7 @@ mod keep;
 mod random;
 mod together;
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -592,7 +593,7 @@ fn a_file_whose_time_was_set_is_checked_once_and_not_for_every_block() {
     touch(&dir.path().join("t/0"));
     let block = Block { piece: 1, begin: 0, length: 16_384 };
     assert_eq!(bench.read(block), Ok(bench.bytes(block)));
-    let disk = Arc::clone(&bench.store.torrents.lock().unwrap()[&TORRENT]);
+    let disk = Arc::clone(&bench.store.torrents.lock()[&TORRENT]);
     let again = |piece| {
         let mut asked = false;
         let right = disk.is_still_right(piece, || {

@@ -8,5 +8,6 @@ mod http;
 mod server;
 
 pub use client::{Ask, Client as TrackerClient, Outcome, Reply as TrackerReply};
+pub(crate) use http::is_local;
 pub use http::{HttpError, HttpOptions, fetch};
 pub use server::{Options as ServerOptions, Server as TrackerServer};

@@ -42,6 +42,8 @@ pub(super) struct Monitor {
     interesting: bool,
     /// Our requests that were not answered; and whether they may have been given to others.
     asked: Vec<(Block, bool)>,
+    /// Those that were called back and not answered: they wait at the peer no more.
+    cancelled: Vec<(Block, bool)>,
     /// When the last block came, or the first request went.
     progress: Time,
     reqq: u32,
@@ -70,6 +72,7 @@ impl Monitor {
             allowed: Vec::new(),
             interesting: false,
             asked: Vec::new(),
+            cancelled: Vec::new(),
             progress: Time::START,
             reqq: REQQ_UNTOLD,
             choked: true,
@@ -105,18 +108,33 @@ impl Monitor {
     }
 
     pub(super) fn asked_bytes(&self) -> u64 {
-        self.asked.iter().map(|(block, _)| u64::from(block.length)).sum()
+        self.open().map(|(block, _)| u64::from(block.length)).sum()
+    }
+
+    /// Requests that were not answered, called back or not.
+    fn open(&self) -> impl Iterator<Item = &(Block, bool)> {
+        self.asked.iter().chain(&self.cancelled)
+    }
+
+    /// Takes out the request that is answered: of equals the one that was called back.
+    fn take(&mut self, block: Block) -> Option<(Block, bool)> {
+        let is = |(other, _): &(Block, bool)| *other == block;
+        if let Some(at) = self.cancelled.iter().position(is) {
+            return Some(self.cancelled.remove(at));
+        }
+        self.asked.iter().position(is).map(|at| self.asked.remove(at))
     }
 
     pub(super) fn stale_bytes(&mut self, now: Time) -> u64 {
         self.lapse(now);
-        let stale = self.asked.iter().filter(|(_, stale)| *stale);
+        let stale = self.open().filter(|(_, stale)| *stale);
         stale.map(|(block, _)| u64::from(block.length)).sum()
     }
 
     fn lapse(&mut self, now: Time) {
         if now.since(self.progress) >= STALE {
-            self.asked.iter_mut().for_each(|(_, stale)| *stale = true);
+            let open = self.asked.iter_mut().chain(&mut self.cancelled);
+            open.for_each(|(_, stale)| *stale = true);
         }
     }
 
@@ -173,10 +191,9 @@ impl Monitor {
             Message::Cancel(block) => {
                 let asked = self.asked.iter().position(|(other, _)| other == block);
                 self.expect(asked.is_some(), "it cancels what it asked for");
+                let asked = asked.map(|at| self.asked.remove(at));
                 // BEP 6: it is answered all the same. BEP 3: it may be.
-                if !self.fast {
-                    asked.into_iter().for_each(|at| _ = self.asked.remove(at));
-                }
+                self.cancelled.extend(asked.filter(|_| self.fast));
             }
             Message::Reject(block) => self.rejects(*block),
             Message::Suggest(piece) => self.expect(self.fast && verified.has(*piece), "suggests"),
@@ -246,11 +263,7 @@ impl Monitor {
                 found.into_iter().for_each(|at| _ = self.waiting.remove(at));
             }
             Message::Reject(block) => {
-                let at = self.asked.iter().position(|(other, _)| other == block);
-                if let Some(at) = at {
-                    self.asked.remove(at);
-                    return u64::from(block.length);
-                }
+                return self.take(*block).map_or(0, |(block, _)| block.length.into());
             }
             Message::AllowedFast(piece) => self.allowed.push(*piece),
             Message::Extended(extension::HANDSHAKE, payload) => {
@@ -280,8 +293,7 @@ impl Monitor {
     pub(super) fn received(&mut self, now: Time, block: Block) -> u64 {
         self.lapse(now);
         self.progress = now;
-        let Some(at) = self.asked.iter().position(|(other, _)| *other == block) else { return 0 };
-        let (_, stale) = self.asked.remove(at);
+        let Some((_, stale)) = self.take(block) else { return 0 };
         if stale { u64::from(block.length) } else { 0 }
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use toubkal_session::{Status, Torrent, TorrentId};
 use toubkal_wire::metainfo::Metainfo;
 
-use super::{Sought, words};
+use super::{Slow, Sought, words};
 use crate::exit::Exit;
 use crate::report::Event;
 use crate::text;
@@ -36,6 +36,8 @@ pub(crate) struct Job {
     pub(crate) begun: Instant,
     /// Since when it has had no peers.
     pub(crate) lonely: Option<Instant>,
+    /// What it waits for.
+    pub(crate) slow: Slow,
     /// When it was last said that nobody is there.
     pub(crate) told: Option<Instant>,
     /// Nothing is fetched: what is there is shared.
@@ -80,6 +82,7 @@ impl Job {
             selected,
             begun: Instant::now(),
             lonely: None,
+            slow: Slow::default(),
             told: None,
             sharing: false,
             complete: false,

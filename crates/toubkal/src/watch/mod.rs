@@ -3,10 +3,12 @@
 mod job;
 mod nodes;
 mod seeking;
+mod slow;
 mod words;
 
 use std::time::{Duration, Instant};
 
+use toubkal_session::words::host_of;
 use toubkal_session::{Notice, Session, SessionEvent, State, Status, StoreError, TorrentId};
 
 use crate::exit::{Exit, Failure};
@@ -16,6 +18,7 @@ use crate::{folder, progress};
 
 pub(crate) use job::Job;
 pub(crate) use seeking::Sought;
+pub(crate) use slow::Slow;
 
 /// How often torrents are looked at.
 const LOOK: Duration = Duration::from_millis(100);
@@ -267,7 +270,7 @@ impl Watch<'_> {
         let event = Event::Tracker { torrent: &job.hash, url, ok: !failed, message };
         self.report.event(&event)?;
         if job.heard(url, message) && (!failed || job.status.peers == 0) {
-            let host = report::host_of(url);
+            let host = host_of(url);
             self.report.say(&format!("tracker {host}: {message}"));
         }
         Ok(())
@@ -287,6 +290,7 @@ impl Watch<'_> {
             }
             self.seeking(index)?;
             self.loneliness(index)?;
+            self.slowness(index)?;
             self.ratio(index);
         }
         let running = self.jobs.iter().filter(|job| job.exit.is_none());

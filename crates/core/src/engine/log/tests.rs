@@ -1,5 +1,6 @@
 use super::super::*;
 use super::*;
+use crate::base::Bitset;
 use alloc::sync::Arc;
 use core::fmt::Debug;
 use core::net::SocketAddr;
@@ -70,6 +71,8 @@ fn commands() -> Vec<Command> {
             bytes: u64::MAX,
             totals,
         }),
+        Command::Read(torrent, Read { reader: ReaderId(1), file: 2, from: 3, to: u64::MAX }),
+        Command::Unread(torrent, ReaderId(u64::MAX)),
         Command::Shutdown,
         Command::Seek(Seek { ticket: 1, info_hash: [3; 20], paused: true }),
         resolve(),

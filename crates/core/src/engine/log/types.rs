@@ -12,7 +12,7 @@ use toubkal_wire::message::{Message, MessageError};
 use super::super::{
     Action, AddTorrent, CloseReason, Command, Config, DialError, DialId, Done, Event, Found, JobId,
     LinkEvent, Memory, Misbehaved, Notice, Opened, Payload, PeerSource, Policy, Priority, Rates,
-    Record, Resting, Seek, Served, StoreError, StoreErrorKind, Terms, Totals,
+    Read, ReaderId, Record, Resting, Seek, Served, StoreError, StoreErrorKind, Terms, Totals,
 };
 use super::code::{Code, Input};
 
@@ -152,7 +152,10 @@ variants!(Command {
     9 Seek(seek),
     10 Resolve(torrent, add),
     11 Rest(resting),
+    12 Read(torrent, read),
+    13 Unread(torrent, reader),
 });
+fields!(Read { reader, file, from, to });
 fields!(Seek { ticket, info_hash, paused });
 fields!(AddTorrent {
     ticket,
@@ -215,12 +218,14 @@ variants!(Notice {
     11 FileLost { torrent, file, error },
     12 Metadata { torrent, bytes },
     13 Dormant { torrent },
+    14 Readable { torrent, reader, from, to },
 });
 
 // Of both.
 
 fields!(DialId(1));
 fields!(JobId(1));
+fields!(ReaderId(1));
 fields!(Payload(1));
 fields!(Reserved(1));
 fields!(Block { piece, begin, length });

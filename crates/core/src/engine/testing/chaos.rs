@@ -4,6 +4,7 @@
 //! `cargo xtask seeds` plays more of them. A seed that fails is played again by
 //! `cargo xtask seeds 1 --from SEED`.
 
+use crate::base::Bitset;
 use alloc::sync::Arc;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
@@ -164,7 +165,16 @@ impl World {
     fn command(&mut self) {
         let Some(id) = self.any_torrent() else { return self.add() };
         let rates = any_rates(&mut self.rng);
-        match self.rng.below(20) {
+        match self.rng.below(24) {
+            15..=17 => self.read(id),
+            18 => {
+                let reader = ReaderId(self.rng.below(3));
+                self.reads.remove(&(id, reader));
+                if !self.reads.keys().any(|(of, _)| *of == id) {
+                    self.read.retain(|(of, _)| *of != id);
+                }
+                self.tell(Command::Unread(id, reader));
+            }
             0 => {
                 self.torrents.get_mut(&id).expect("listed").removed = true;
                 self.tell(Command::Remove(id));
@@ -189,6 +199,21 @@ impl World {
             }
             _ => self.prioritise(id),
         }
+    }
+
+    /// Somebody reads, perhaps what there is not.
+    fn read(&mut self, id: TorrentId) {
+        let layout = self.torrents[&id].layout.clone();
+        let odd = usize::from(self.rng.one_in(8));
+        let file = self.rng.index((layout.files().len() + odd).max(1)) as u32;
+        let length = layout.files().get(file as usize).map_or(0, |file| file.length);
+        let (from, to) = (self.rng.below(length + 2), self.rng.below(2 * length + 2));
+        let reader = ReaderId(self.rng.below(3));
+        if layout.files().get(file as usize).is_some_and(|file| !file.pad) {
+            self.reads.insert((id, reader), file);
+            self.read.insert((id, file));
+        }
+        self.tell(Command::Read(id, Read { reader, file, from, to }));
     }
 
     fn prioritise(&mut self, id: TorrentId) {

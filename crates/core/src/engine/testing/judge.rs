@@ -1,5 +1,6 @@
 //! The judge: what each action of the engine must be.
 
+use core::ops::Range;
 use std::vec::Vec;
 
 use super::super::*;
@@ -137,6 +138,10 @@ impl World {
                 let known = self.torrent(torrent);
                 assert!(known.verified.contains(&piece), "piece {piece} is not verified");
             }
+            Notice::Readable { torrent, reader, from, to } => {
+                let file = self.reads.get(&(torrent, reader)).copied();
+                self.judge_readable(torrent, file, from..to);
+            }
             Notice::Completed { torrent, .. } => {
                 let status = self.engine.status(torrent).expect("it is there");
                 assert_eq!(status.left, 0);
@@ -157,6 +162,21 @@ impl World {
                 self.ended = true;
             }
             _ => {}
+        }
+    }
+
+    /// Nothing may be read that is not verified.
+    fn judge_readable(&mut self, torrent: TorrentId, file: Option<u32>, bytes: Range<u64>) {
+        let known = self.torrent(torrent);
+        if bytes.is_empty() {
+            return;
+        }
+        let file = file.expect("somebody reads");
+        let (file, length) = (known.layout.files()[file as usize], known.layout.piece_length());
+        assert!(bytes.end <= file.length, "behind the end");
+        let piece = |byte: u64| ((file.offset + byte) / u64::from(length)) as u32;
+        for piece in piece(bytes.start)..=piece(bytes.end - 1) {
+            assert!(known.verified.contains(&piece), "piece {piece} may not be read");
         }
     }
 
@@ -220,9 +240,14 @@ impl World {
             Message::HaveAll => {
                 assert!(fast && (0..known.layout.pieces()).all(|piece| known.may_claim(piece)));
             }
-            Message::Request(block) => judge_request(known, link, block),
+            Message::Request(block) => {
+                let read = self.read.iter().filter(|(of, _)| *of == torrent);
+                let read: Vec<u32> = read.map(|(_, file)| *file).collect();
+                judge_request(known, link, block, &read);
+            }
             Message::Cancel(block) => {
                 assert!(link.asked_ever.contains(&block), "{block:?} was not asked for");
+                link.cancelled.push(block);
             }
             Message::AllowedFast(piece) => {
                 assert!(fast);
@@ -249,14 +274,15 @@ impl World {
     }
 }
 
-fn judge_request(known: &Known, link: &mut Open, block: Block) {
+fn judge_request(known: &Known, link: &mut Open, block: Block, read: &[u32]) {
     assert!(known.layout.block_index(block).is_some(), "{block:?} is no block of the layout");
     assert!(link.lets || link.allows.contains(&block.piece), "it chokes us");
     assert!(link.has.contains(&block.piece), "it does not have {block:?}");
     assert!(!known.verified.contains(&block.piece), "{block:?} is there");
     assert!(!known.layout.spans(block).all(|span| span.pad), "{block:?} is padding");
     let files = known.layout.files_of(block.piece);
-    let wanted = |file: u32| known.priorities[file as usize] != Priority::Skip;
+    let wanted =
+        |file: u32| known.priorities[file as usize] != Priority::Skip || read.contains(&file);
     assert!(files.into_iter().any(wanted), "{block:?} is not wanted");
     link.asked_now = true;
     link.asked.push(block);

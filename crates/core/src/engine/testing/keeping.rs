@@ -1,5 +1,6 @@
 //! What is remembered, synced and recorded, and in which order.
 
+use crate::base::Bitset;
 use alloc::sync::Arc;
 use core::net::SocketAddr;
 use core::time::Duration;

@@ -8,6 +8,8 @@ mod judge;
 mod keeping;
 mod picking;
 #[cfg(test)]
+mod reading;
+#[cfg(test)]
 mod resting;
 #[cfg(test)]
 mod rules;

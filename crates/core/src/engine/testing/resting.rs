@@ -1,5 +1,6 @@
 //! What is promised of torrents that are dormant.
 
+use crate::base::Bitset;
 use core::net::SocketAddr;
 use core::time::Duration;
 

@@ -1,5 +1,6 @@
 //! Rules of the whole engine, each in a world as small as can be.
 
+use crate::base::Bitset;
 use alloc::sync::Arc;
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -14,7 +15,7 @@ use toubkal_wire::message::Message;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A world with one torrent that runs, of which nothing is there.
-fn world(files: &[u64], priorities: Vec<Priority>) -> (World, TorrentId) {
+pub(super) fn world(files: &[u64], priorities: Vec<Priority>) -> (World, TorrentId) {
     with(Config { dials_max: 0, ..Config::default() }, files, priorities)
 }
 
@@ -72,7 +73,7 @@ fn begin(
 }
 
 /// A seed that lets us ask.
-fn seed(world: &mut World, torrent: TorrentId, number: u8) -> LinkId {
+pub(super) fn seed(world: &mut World, torrent: TorrentId, number: u8) -> LinkId {
     let link = world.open(None, SocketAddr::from(([10, 0, 0, number], 40_000)));
     world.shake(link, torrent, [number; 20], Reserved::OURS);
     world.say(link, Message::HaveAll);
@@ -80,7 +81,7 @@ fn seed(world: &mut World, torrent: TorrentId, number: u8) -> LinkId {
     link
 }
 
-fn take_asked(world: &mut World, link: LinkId) -> Vec<Block> {
+pub(super) fn take_asked(world: &mut World, link: LinkId) -> Vec<Block> {
     core::mem::take(&mut world.links.get_mut(&link).expect("it is open").asked)
 }
 

@@ -1,6 +1,7 @@
 //! Torrents of which only the info-hash is known, peers with true and false metadata, and what is
 //! said by the extension protocol: for the model of the world.
 
+use crate::base::Bitset;
 use alloc::sync::Arc;
 use core::net::SocketAddr;
 use std::vec::Vec;

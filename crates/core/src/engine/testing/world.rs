@@ -1,6 +1,7 @@
 //! A model of the world around one engine: it keeps the promises that hands and store make, and
 //! has every action judged.
 
+use crate::base::Bitset;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use core::net::SocketAddr;
@@ -61,6 +62,8 @@ pub(super) struct Open {
     /// All requests of the engine.
     pub(super) asked_ever: Vec<Block>,
     pub(super) asked_now: bool,
+    /// What the engine called back.
+    pub(super) cancelled: Vec<Block>,
     /// It answers every request in time.
     pub(super) honest: bool,
     /// What it said while the metadata was unknown.
@@ -116,6 +119,10 @@ pub(super) struct World {
     pub(super) next_payload: u32,
     /// Dormant torrents that are to be loaded.
     pub(super) loads: BTreeSet<TorrentId>,
+    /// Files that were read since somebody began to read the torrent.
+    pub(super) read: BTreeSet<(TorrentId, u32)>,
+    /// Who reads which file.
+    pub(super) reads: BTreeMap<(TorrentId, ReaderId), u32>,
     pub(super) ended: bool,
     pub(super) shut: bool,
 }
@@ -166,6 +173,8 @@ impl World {
             payloads: BTreeSet::new(),
             next_payload: 0,
             loads: BTreeSet::new(),
+            read: BTreeSet::new(),
+            reads: BTreeMap::new(),
             ended: false,
             shut: false,
         }
@@ -429,6 +438,7 @@ impl Open {
             asked: Vec::new(),
             asked_ever: Vec::new(),
             asked_now: false,
+            cancelled: Vec::new(),
             honest: false,
             said: Vec::new(),
             wanted: Vec::new(),

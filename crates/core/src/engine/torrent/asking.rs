@@ -8,7 +8,8 @@ use super::super::bounds::{
     BAD_HAVES_MAX, ENDGAME_REQUESTS, REJECT_REST, RETOLD_FLAPS, STORING_BYTES_MAX,
     UNASKED_BYTES_MAX,
 };
-use super::super::event::{CloseReason, LinkId, Misbehaved, Payload, Policy};
+use super::super::event::{CloseReason, LinkId, Misbehaved, Payload, Policy, Priority};
+use super::super::held::Holder;
 use super::super::limits::Way;
 use super::super::peer::{Peer, Request};
 use super::super::shared::{Cx, Task};
@@ -41,31 +42,49 @@ impl Torrent {
         for _ in 0..peer.room(cx.now) {
             if cx.shared.storing >= STORING_BYTES_MAX {
                 cx.shared.held_up = true;
-                return;
+                return self.held.note(Holder::Disk);
             }
             let Some((piece, index)) = self.choose(cx, link) else { return };
-            let block = self.layout.block(piece, index);
-            if !cx.take(Way::Down, block.length, &mut self.limits) {
-                return self.partials.unask(piece, index);
+            if !self.ask(cx, link, piece, index) {
+                return;
             }
-            let Some(peer) = self.peers.get_mut(&link) else { return };
-            if peer.requests.is_empty() {
-                peer.progress = cx.now;
-            }
-            peer.requests.push_back(Request { piece, index, at: cx.now });
-            peer.said = cx.now;
-            cx.request(link, block);
         }
     }
 
-    /// The block to ask this peer for: of the piece it is giving, of a piece that is begun, of a
-    /// new piece; at the end, one that others were asked for too.
+    /// Asks a peer for a block that was chosen; false when a rate limit is in the way.
+    #[inline]
+    pub(super) fn ask(&mut self, cx: &mut Cx<'_>, link: LinkId, piece: u32, index: u32) -> bool {
+        let block = self.layout.block(piece, index);
+        let Some(peer) = self.peers.get_mut(&link) else { return false };
+        if !cx.take(Way::Down, block.length, &mut self.limits, &mut self.held) {
+            self.partials.unask(piece, index);
+            return false;
+        }
+        if peer.requests.is_empty() {
+            peer.progress = cx.now;
+        }
+        peer.requests.push_back(Request { piece, index, at: cx.now });
+        peer.said = cx.now;
+        cx.request(link, block);
+        true
+    }
+
+    /// The block to ask this peer for: of what is read next, of the piece it is giving, of a piece
+    /// that is begun, of a new piece; at the end, one that others were asked for too.
     fn choose(&mut self, cx: &mut Cx<'_>, link: LinkId) -> Option<(u32, u32)> {
         let peer = self.peers.get(&link)?;
+        let mut working = peer.working;
         if peer.choking_us {
             return self.choose_allowed(cx, link);
         }
-        if let Some(piece) = peer.working
+        if self.wishes.is_some() {
+            if let Some(found) = self.choose_wished(cx, link) {
+                return Some(found);
+            }
+            // What is left of it others bring sooner.
+            working = working.filter(|&piece| !self.is_wished(piece));
+        }
+        if let Some(piece) = working
             && let Some(index) = self.partials.ask_of(piece, link)
         {
             return Some((piece, index));
@@ -86,8 +105,11 @@ impl Torrent {
         let picker = &self.picker;
         let sequential = self.policy == Policy::Sequential;
         let by_rarity = self.policy == Policy::RarestFirst;
-        let begun =
-            self.partials.best_for(link, &peer.has, sequential, |piece| picker.priority(piece));
+        let wishes = self.wishes.as_deref();
+        let left = |piece| wishes.is_some_and(|wishes| wishes.has(piece));
+        let level = |piece| if left(piece) { Priority::Skip } else { picker.priority(piece) };
+        let begun = self.partials.best_for(link, &peer.has, sequential, level);
+        let begun = begun.filter(|&piece| !left(piece));
         if let Some(piece) = begun
             && !(by_rarity && picker.has_rarer(piece, &peer.has))
         {
@@ -129,6 +151,10 @@ impl Torrent {
             let by_rarity = self.policy == Policy::RarestFirst;
             let fits = |&piece: &u32| by_rarity && level(piece) == level(picked);
             let piece = hint.filter(fits).unwrap_or(picked);
+            if self.is_wished(piece) {
+                // Others bring it sooner.
+                return None;
+            }
             if self.begin_blocks(cx, piece) {
                 return Some(piece);
             }
@@ -136,7 +162,7 @@ impl Torrent {
     }
 
     /// Begins a piece. False: it is all padding, there is nothing to ask for.
-    fn begin_blocks(&mut self, cx: &mut Cx<'_>, piece: u32) -> bool {
+    pub(super) fn begin_blocks(&mut self, cx: &mut Cx<'_>, piece: u32) -> bool {
         self.picker.take(piece);
         let alone = self.blame.asks_for(piece);
         let padding = self.partials.begin(&self.layout, piece, alone).is_written();
@@ -193,7 +219,7 @@ impl Torrent {
                 self.store(cx, block, index, payload);
                 // The peer itself was one of those who were asked, unless it was given up.
                 if askers > u8::from(open) {
-                    self.cancel_elsewhere(cx, link, block, index);
+                    self.cancel_elsewhere(cx, block, index);
                 }
             }
         }
@@ -220,12 +246,12 @@ impl Torrent {
         }
     }
 
-    /// Others were asked for a block that is here now.
-    fn cancel_elsewhere(&mut self, cx: &mut Cx<'_>, giver: LinkId, block: Block, index: u32) {
+    /// Others were asked for a block that is here now, or the same peer once more.
+    fn cancel_elsewhere(&mut self, cx: &mut Cx<'_>, block: Block, index: u32) {
         let mut roomy = alloc::vec::Vec::new();
         for (&link, peer) in self.peers.iter_mut() {
-            if link != giver && peer.take_request(block.piece, index).is_some() {
-                peer.lapse(block.piece, index);
+            if peer.take_request(block.piece, index).is_some() {
+                peer.lapse(block.piece, index, true);
                 peer.said = cx.now;
                 cx.send(link, Message::Cancel(block));
                 roomy.push(link);
@@ -239,8 +265,15 @@ impl Torrent {
     pub(super) fn rejected(&mut self, cx: &mut Cx<'_>, link: LinkId, block: Block) {
         let Some(index) = self.layout.block_index(block) else { return };
         let Some(peer) = self.peers.get_mut(&link) else { return };
+        // The one that was asked first is answered first.
+        if let Some(lapsed) = peer.take_lapsed(block.piece, index) {
+            if lapsed.paid {
+                cx.shared.limits.give_back(Way::Down, block.length);
+                self.limits.give_back(Way::Down, block.length);
+            }
+            return;
+        }
         if peer.take_request(block.piece, index).is_none() {
-            peer.take_lapsed(block.piece, index);
             return;
         }
         if !peer.choking_us {
@@ -283,7 +316,7 @@ impl Torrent {
         while let Some(Request { piece, index, .. }) = peer.requests.pop_front() {
             bytes += self.layout.block(piece, index).length;
             self.partials.unask(piece, index);
-            peer.lapse(piece, index);
+            peer.lapse(piece, index, false);
             self.wake = true;
         }
         peer.working = None;
@@ -317,7 +350,7 @@ impl Torrent {
         let picker = &self.picker;
         let lacking = peer.has.minus(&self.have);
         peer.useful =
-            lacking.filter(|&piece| picker.priority(piece) != super::Priority::Skip).count() as u32;
+            lacking.filter(|&piece| picker.priority(piece) != Priority::Skip).count() as u32;
         self.met_seed(cx, link);
         self.show_interest(cx, link);
         self.suggest(cx, link);
@@ -405,9 +438,14 @@ impl Torrent {
 
 /// Whether a block answers a request of ours, and if so, whether it was still open.
 fn take_answer(peer: &mut Peer, now: Time, piece: u32, index: u32) -> Option<bool> {
+    // BEP 6: each is answered, the one that went first before one that was asked anew.
+    let each = !peer.lapsed.is_empty() && peer.reserved.fast();
+    if each && peer.take_lapsed(piece, index).is_some() {
+        return Some(false);
+    }
     if let Some(request) = peer.take_request(piece, index) {
         peer.pipeline.block(now.since(request.at));
         return Some(true);
     }
-    peer.take_lapsed(piece, index).then_some(false)
+    peer.take_lapsed(piece, index).map(|_| false)
 }

@@ -29,6 +29,8 @@ pub(super) struct Files {
 #[derive(Clone, Copy, Debug)]
 struct File {
     priority: Priority,
+    /// Somebody reads it.
+    read: bool,
     found: Found,
     /// Pieces of it that are not verified.
     missing: u32,
@@ -67,7 +69,8 @@ impl Files {
             let file = layout.files()[index];
             let missing = layout.pieces_of(index as u32).len() as u32;
             let found = if file.pad { Found::Virtual } else { Found::Absent };
-            File { priority, found, missing, done: false, lost: false, ours: false }
+            let (read, done, lost, ours) = Default::default();
+            File { priority, read, found, missing, done, lost, ours }
         };
         let states = priorities.into_iter().enumerate().map(state).collect();
         Self { states, ready: Vec::new(), finishing: 0, unfinished: 0, reclaiming: 0 }
@@ -82,23 +85,37 @@ impl Files {
         self.ready.clear();
     }
 
-    /// One a file: whether its bytes are wanted.
+    /// Whether a file that was complete is not there any more.
     pub(super) fn has_lost(&self) -> bool {
         self.states.iter().any(|file| file.lost)
     }
 
+    /// One a file.
+    pub(super) fn priorities(&self) -> Vec<Priority> {
+        self.states.iter().map(|file| file.priority).collect()
+    }
+
+    /// One a file: whether its bytes are wanted.
     pub(super) fn wanted(&self) -> Arc<[bool]> {
-        self.states.iter().map(|file| file.priority != Priority::Skip).collect()
+        self.states.iter().map(|file| file.level() != Priority::Skip).collect()
     }
 
     /// Sets priorities; says whether the same files are wanted as before.
     pub(super) fn prioritise(&mut self, priorities: Vec<Priority>) -> bool {
-        let mut same = true;
-        for (file, priority) in self.states.iter_mut().zip(priorities) {
-            same &= (file.priority == Priority::Skip) == (priority == Priority::Skip);
-            file.priority = priority;
-        }
-        same
+        let set = |(file, priority): (&mut File, _)| file.changes(|file| file.priority = priority);
+        let changed = self.states.iter_mut().zip(priorities).map(set);
+        changed.fold(true, |same, changed| same & !changed)
+    }
+
+    /// A file is read; says whether the same are wanted as before.
+    pub(super) fn read(&mut self, file: u32) -> bool {
+        !self.states[file as usize].changes(|file| file.read = true)
+    }
+
+    /// Nothing is read any more; says whether the same are wanted as before.
+    pub(super) fn read_none(&mut self) -> bool {
+        let changed = self.states.iter_mut().map(|file| file.changes(|file| file.read = false));
+        changed.fold(true, |same, changed| same & !changed)
     }
 
     /// A piece is as much wanted as the most wanted file in it; padding wants nothing.
@@ -110,7 +127,7 @@ impl Files {
             }
             for piece in layout.pieces_of(index as u32) {
                 let priority = &mut pieces[piece as usize];
-                *priority = (*priority).max(file.priority);
+                *priority = (*priority).max(file.level());
             }
         }
         // What is lost is not fetched either: it may be of worth to those who wrote to it.
@@ -140,7 +157,19 @@ impl Files {
 
 impl File {
     fn is_wanted(&self) -> bool {
-        self.priority != Priority::Skip && self.found != Found::Virtual
+        self.level() != Priority::Skip && self.found != Found::Virtual
+    }
+
+    /// How much it is wanted. What is read is wanted after all.
+    fn level(&self) -> Priority {
+        if self.read { self.priority.max(Priority::Low) } else { self.priority }
+    }
+
+    /// Changes it; says whether it is wanted now and was not, or the other way round.
+    fn changes(&mut self, change: impl FnOnce(&mut Self)) -> bool {
+        let before = self.level() == Priority::Skip;
+        change(self);
+        before != (self.level() == Priority::Skip)
     }
 }
 
@@ -390,6 +419,9 @@ impl Torrent {
         self.take_in(piece);
         self.sync_soon(cx);
         cx.notify(Notice::PieceDone { torrent: self.id, piece });
+        if self.wishes.is_some() {
+            self.tell_readers(cx);
+        }
         self.tell_have(cx, piece);
         self.finish_files(cx);
         if self.missing == 0 && self.is_wanted(piece) {
@@ -451,6 +483,8 @@ impl Torrent {
         self.files.recount(&self.layout, &self.have);
         self.recount();
         self.withdraw(cx, &lost);
+        self.retract_readers(cx);
+        self.tell_readers(cx);
         cx.notify(Notice::FileLost { torrent: self.id, file, error });
     }
 

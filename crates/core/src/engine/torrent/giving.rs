@@ -101,7 +101,7 @@ impl Torrent {
                 return self.prove(cx, block.piece);
             }
             if !self.has_turn(cx.now, link, block)
-                || !cx.take(Way::Up, block.length, &mut self.limits)
+                || !cx.take(Way::Up, block.length, &mut self.limits, &mut self.held)
             {
                 return;
             }

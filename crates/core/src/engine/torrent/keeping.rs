@@ -219,6 +219,8 @@ impl Torrent {
         self.unproven.proving.clear(piece);
         if good {
             self.unproven.pieces.clear(piece);
+            self.prove_read(cx);
+            self.tell_readers(cx);
             self.finish_files(cx);
             return self.serve_all(cx);
         }

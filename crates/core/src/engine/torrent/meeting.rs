@@ -103,6 +103,11 @@ impl Torrent {
         self.dial_more(cx);
     }
 
+    /// We have called ourselves there.
+    pub(in super::super) fn met_ourselves(&mut self, ours: SocketAddr) {
+        self.roster.is_ours(ours);
+    }
+
     /// A link ended before its handshake was through.
     pub(in super::super) fn missed(
         &mut self,

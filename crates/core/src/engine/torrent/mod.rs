@@ -1,7 +1,9 @@
 //! One torrent: what it has, what it wants, whom it knows; and what becomes of it.
 //!
 //! The folder is cut by subject: `files.rs` for all that concerns the disk, `asking.rs` for what is
-//! asked of peers, `giving.rs` for what is given to them, `meeting.rs` for how they come and go.
+//! asked of peers, `giving.rs` for what is given to them, `meeting.rs` for how they come and go,
+//! `wanting.rs` for what the user wants, `reading.rs` for what is read while it comes, `telling.rs`
+//! for what is said of it.
 
 mod asking;
 #[cfg(any(test, feature = "testing"))]
@@ -10,9 +12,12 @@ mod files;
 mod giving;
 mod keeping;
 mod meeting;
+mod reading;
 mod seeking;
 mod sleeping;
 mod talking;
+mod telling;
+mod wanting;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -22,7 +27,7 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use toubkal_wire::handshake::Reserved;
-use toubkal_wire::layout::{Block, Layout};
+use toubkal_wire::layout::Layout;
 
 use self::files::{Check, Files};
 use self::keeping::Unproven;
@@ -32,21 +37,19 @@ use super::action::{Action, Notice, StoreError, StoreErrorKind, Terms};
 use super::blame::Blame;
 use super::bounds::{CHOKE_TIME, FULL_REST};
 use super::durable::{Durable, Memory, Totals};
-use super::event::{
-    AddTorrent, CloseReason, DialId, JobId, LinkId, Policy, Priority, Rates, TorrentId,
-};
+use super::event::{AddTorrent, CloseReason, DialId, JobId, LinkId, Policy, Priority, TorrentId};
+use super::held::Held;
 use super::limits::Limits;
 use super::meter::Meter;
 use super::partial::Partials;
-use super::peer::Peer;
 use super::peers::Peers;
 use super::picker::Picker;
 use super::roster::Roster;
 use super::shared::{Cx, Task};
 use super::spread::Spread;
-use super::status::{PeerStatus, Sources, State, Status};
 use super::torrents::Sleep;
 use super::turns::Turns;
+use super::wishes::Wishes;
 use crate::base::{Bitset, Rng, Time};
 
 /// A torrent and everything that is known of its swarm.
@@ -104,6 +107,9 @@ pub(super) struct Torrent {
     spread: Option<Spread>,
     turns: Turns,
     limits: Limits,
+    /// What is to come first for those who read.
+    wishes: Option<Box<Wishes>>,
+    held: Held,
     /// Some peer may have something to ask for that it had not before.
     wake: bool,
 
@@ -209,6 +215,8 @@ impl Torrent {
             spread: None,
             turns: Turns::default(),
             limits: Limits::new(add.rates, now),
+            wishes: None,
+            held: Held::default(),
             wake: false,
             peers: Peers::default(),
             dials: BTreeMap::new(),
@@ -341,6 +349,7 @@ impl Torrent {
             }
             Phase::Opening | Phase::Checking(_) | Phase::Active => {}
         }
+        self.retract_readers(cx);
         self.early = false;
         for &link in self.peers.keys() {
             cx.close(link, CloseReason::Stopped);
@@ -396,6 +405,8 @@ impl Torrent {
         }
         self.finish_files(cx);
         self.note_completion(cx);
+        self.prove_read(cx);
+        self.tell_readers(cx);
         self.dial_more(cx);
     }
 
@@ -414,6 +425,7 @@ impl Torrent {
     pub(super) fn tick(&mut self, cx: &mut Cx<'_>, keep: bool) {
         self.down.tick();
         self.up.tick();
+        self.held.tick();
         if keep {
             self.keep(cx);
         } else if self.has_news() && self.durable.is_late(cx.now) {
@@ -441,6 +453,9 @@ impl Torrent {
         self.fill_slots(cx);
         self.pass_turns(cx);
         self.dial_more(cx);
+        if self.wishes.is_some() {
+            self.tick_readers(cx);
+        }
         self.wake = true;
         self.doze(cx);
     }
@@ -467,126 +482,9 @@ impl Torrent {
         self.wake = true;
     }
 
-    pub(super) fn limit(&mut self, cx: &mut Cx<'_>, rates: Rates) {
-        self.limits = Limits::new(rates, cx.now);
-        cx.wait_until(cx.now);
-    }
-
-    pub(super) fn sequential(&mut self, sequential: bool) {
-        self.policy = if sequential { Policy::Sequential } else { Policy::RarestFirst };
-        self.picker.follow(self.policy);
-    }
-
-    /// Changes what is wanted; the folder is looked at anew.
-    pub(super) fn prioritise(&mut self, cx: &mut Cx<'_>, priorities: Vec<Priority>) {
-        if priorities.len() != self.layout.files().len() {
-            return;
-        }
-        let same_files = self.files.prioritise(priorities);
-        let runs = !matches!(self.phase, Phase::Stopping { .. } | Phase::Stopped(_));
-        if !same_files && runs {
-            // Other files are wanted: their bytes may have to move, so the store opens again.
-            // One that stops already stays stopped; its next start sees what is wanted.
-            self.wind_down(cx, None);
-            self.next = Next::Start;
-        }
-        let priorities = self.files.piece_priorities(&self.layout);
-        for (piece, priority) in priorities.into_iter().enumerate() {
-            if self.picker.priority(piece as u32) != priority {
-                self.picker.prioritise(piece as u32, priority);
-            }
-        }
-        if same_files {
-            self.wake = true;
-        } else {
-            self.recount();
-        }
-    }
-
-    pub(super) fn have(&self) -> &Bitset {
-        &self.have
-    }
-
-    pub(super) fn sources(&self) -> Sources {
-        self.roster.sources()
-    }
-
-    pub(super) fn peers(&self) -> Vec<PeerStatus> {
-        self.peers.values().map(Peer::status).collect()
-    }
-
-    pub(super) fn status(&self) -> Status {
-        let count =
-            |test: fn(&Peer) -> bool| self.peers.values().filter(|p| test(p)).count() as u32;
-        let state = match &self.phase {
-            Phase::Active if self.is_seeking() => {
-                State::Seeking(self.seeking().unwrap_or_default())
-            }
-            Phase::Opening => State::Opening,
-            Phase::Checking(check) => State::Checking { done: check.done, of: check.of },
-            Phase::Active if self.missing > 0 => State::Downloading,
-            Phase::Active if !self.completed => State::Finishing,
-            Phase::Active => State::Seeding,
-            Phase::Stopping { error, .. } | Phase::Stopped(error) => State::Stopped(*error),
-        };
-        Status {
-            state,
-            pieces: self.layout.pieces(),
-            have: self.have.ones(),
-            wanted: self.wanted,
-            left: self.left,
-            downloaded: self.down.total(),
-            uploaded: self.up.total(),
-            wasted: self.wasted,
-            down_rate: self.down.rate(),
-            up_rate: self.up.rate(),
-            peers: self.peers.len() as u32,
-            seeds: count(Peer::is_seed),
-            unchoked_by: count(|peer| !peer.choking_us),
-            unchoked: count(|peer| !peer.choked),
-            dialing: self.dials.len() as u32,
-            known: self.roster.len() as u32,
-            rarest: self.picker.rarest(),
-            totals: self.totals(),
-            remembered: self.remembered,
-            checked: self.checked,
-        }
-    }
-
     fn job(&mut self, cx: &mut Cx<'_>, task: Task) -> JobId {
         self.jobs += 1;
         cx.job(self.id, task)
-    }
-
-    fn is_all_wanted(&self) -> bool {
-        self.files.wanted().iter().all(|&wanted| wanted)
-    }
-
-    fn is_wanted(&self, piece: u32) -> bool {
-        self.picker.priority(piece) != Priority::Skip
-    }
-
-    /// Bytes of a piece without its padding.
-    fn piece_bytes(&self, piece: u32) -> u64 {
-        let whole = Block { piece, begin: 0, length: self.layout.piece_size(piece) };
-        let spans = self.layout.spans(whole).filter(|span| !span.pad);
-        spans.map(|span| u64::from(span.length)).sum()
-    }
-
-    /// Counts what is wanted and missing from the beginning.
-    fn recount(&mut self) {
-        (self.missing, self.left, self.wanted) = (0, 0, 0);
-        for piece in 0..self.layout.pieces() {
-            if !self.is_wanted(piece) {
-                continue;
-            }
-            let bytes = self.piece_bytes(piece);
-            self.wanted += bytes;
-            if !self.have.has(piece) {
-                self.missing += 1;
-                self.left += bytes;
-            }
-        }
     }
 }
 

@@ -54,6 +54,7 @@ impl Torrent {
         let missed = beats.count - sleep.since;
         self.down.pass(missed);
         self.up.pass(missed);
+        self.held.pass(missed);
         if missed > 0 && self.is_active() && self.choke_at <= beats.last {
             // The round began with a heartbeat, and so did all that followed.
             let late = beats.last.since(self.choke_at).as_nanos();
@@ -100,6 +101,7 @@ impl Torrent {
     /// When it is to become dormant, if nothing happens before.
     fn rests_at(&self) -> Option<Time> {
         let alone = self.peers.is_empty() && self.dials.is_empty();
+        let alone = alone && self.wishes.is_none();
         if !self.rests || !self.completed || !self.is_active() || !alone {
             return None;
         }

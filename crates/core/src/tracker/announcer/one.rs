@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use toubkal_wire::announce::{Answer, Event as Why};
 
-use super::{AskId, PATIENCE, STOP_PATIENCE, State, Status};
+use super::{AskId, PATIENCE, Private, STOP_PATIENCE, State, Status};
 use crate::base::Time;
 use crate::tracker::redact;
 
@@ -157,6 +157,7 @@ impl One {
             State::Waiting
         };
         Status {
+            announce: Private(self.url.clone()),
             url: redact(&self.url),
             tier: self.tier,
             state,

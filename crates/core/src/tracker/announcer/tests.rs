@@ -701,3 +701,37 @@ fn chance_may_do_what_it_wants_and_the_machine_stays_calm() {
         assert_eq!(world.announcer.deadline().map(|(_, who)| who).unwrap_or("-"), "-");
     }
 }
+
+#[test]
+fn other_trackers_are_asked_and_those_that_stay_are_not_asked_again() {
+    let mut world = world_in(Tiers::AtOnce, "a|b");
+    world.tell(Event::Start);
+    world.run(1);
+    world.content();
+    assert_eq!(world.story(), "a+star b+star");
+    world.tell(Event::Trackers(vec![vec![url("c")], vec![url("b"), url("b")]]));
+    world.run(1);
+    assert_eq!(world.story(), "a+star b+star c+star", "b goes on as it is");
+    let tiers: Vec<(String, u32)> = {
+        let all = world.announcer.status();
+        all.into_iter().map(|status| (status.announce.0, status.tier)).collect()
+    };
+    assert_eq!(tiers, [(url("c"), 0), (url("b"), 1)]);
+    world.tell(Event::Stop);
+    world.run(1);
+    assert_eq!(world.story(), "a+star b+star c+star c+stop b+stop", "a forgets us in time");
+    assert_eq!(world.stopped, 1);
+}
+
+#[test]
+fn an_answer_of_a_tracker_that_is_gone_brings_nothing() {
+    let mut world = world_in(Tiers::AtOnce, "a");
+    let peer = Peer { address: "10.0.0.1:1".parse().unwrap(), id: None };
+    world.says("a", answers(Answer { peers: vec![peer], ..good() }));
+    world.tell(Event::Start);
+    world.tell(Event::Trackers(vec![]));
+    world.run(10);
+    assert!(world.peers.is_empty());
+    world.tell(Event::Stop);
+    assert_eq!(world.stopped, 1);
+}

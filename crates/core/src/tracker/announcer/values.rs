@@ -84,6 +84,9 @@ pub enum Event {
     },
     /// The user wants an announce now; the trackers' `min interval` is kept.
     Refresh,
+    /// These trackers, tier by tier, from now on. Those that stay go on as they are; one that goes
+    /// is not told, and forgets us in time.
+    Trackers(Vec<Vec<String>>),
     /// The user wants to know how many have the torrent.
     Scrape,
     /// What became of an announce. A second answer to the same one, as a tracker that is asked
@@ -175,9 +178,22 @@ pub enum State {
     Unsupported,
 }
 
+/// A text that may hold secrets of the user, as the address of a tracker does: for nobody else,
+/// and for no log. It is not shown by accident.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Private(pub String);
+
+impl core::fmt::Debug for Private {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Private(..)")
+    }
+}
+
 /// A tracker at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
+    /// Its whole address.
+    pub announce: Private,
     /// Redacted.
     pub url: String,
     /// Its tier, from 0.

@@ -8,7 +8,7 @@ use std::path::Path;
 use toubkal_core::base::{Bitset, Machine, Outbox, Rng, Time};
 use toubkal_core::engine::log::Writer;
 use toubkal_core::engine::{
-    Action, Config, Engine, Event, LinkId, PeerStatus, Sources, Status, TorrentId,
+    Action, Config, Engine, Event, LinkId, PeerStatus, Priority, Reason, Sources, Status, TorrentId,
 };
 
 /// The engine of a session. With a log, each fact is in it before the engine hears of it, and in
@@ -86,6 +86,14 @@ impl Mind {
         self.engine.status(torrent)
     }
 
+    pub(super) fn awake(&self) -> Vec<TorrentId> {
+        self.engine.awake()
+    }
+
+    pub(super) fn why(&self, now: Time, torrent: TorrentId) -> Option<Reason> {
+        self.engine.why(now, torrent)
+    }
+
     pub(super) fn peers(&self, torrent: TorrentId) -> Vec<PeerStatus> {
         self.engine.peers(torrent)
     }
@@ -96,6 +104,10 @@ impl Mind {
 
     pub(super) fn sources(&self, torrent: TorrentId) -> Option<Sources> {
         self.engine.sources(torrent)
+    }
+
+    pub(super) fn priorities(&self, torrent: TorrentId) -> Option<Vec<Priority>> {
+        self.engine.priorities(torrent)
     }
 
     pub(super) fn have(&self, torrent: TorrentId) -> Option<&Bitset> {

@@ -9,10 +9,12 @@ mod dht;
 mod lan;
 mod magnets;
 mod mind;
+mod readers;
 mod resting;
 mod routes;
 mod torrents;
 mod trackers;
+mod why;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -29,7 +31,7 @@ use super::hands::Hands;
 use super::udp::Udp;
 use super::wake::{Inlet, Wake};
 use super::{News, Order, Orders};
-use crate::session::SessionEvent;
+use crate::session::{Port, SessionEvent};
 use crate::state::State;
 use crate::store::{Reply, Store};
 use crate::tracker::TrackerReply;
@@ -38,6 +40,8 @@ use lan::Local;
 pub(crate) use magnets::Link;
 use magnets::Magnets;
 pub(crate) use mind::Mind;
+use readers::Readers;
+pub(crate) use readers::{Lease, Order as ReaderOrder};
 use resting::Looked;
 pub(crate) use resting::bytes;
 use torrents::Torrents;
@@ -59,6 +63,8 @@ pub(crate) struct Parts {
     pub(crate) udp: Udp,
     /// Where peers reach us, if it is to be said on the local network.
     pub(crate) lan: Option<Vec<SocketAddr>>,
+    /// Whether peers can reach us anywhere.
+    pub(crate) listening: bool,
     /// If there is to be a node of the DHT.
     pub(crate) dht: Option<Setup>,
     pub(crate) store: Arc<Store>,
@@ -80,10 +86,12 @@ pub(crate) struct Brain {
     hands: Hands,
     udp: Udp,
     local: Option<Local>,
+    port: Port,
     node: Option<dht::Node>,
     store: Arc<Store>,
     torrents: Torrents,
     magnets: Magnets,
+    readers: Readers,
     orders: Receiver<Order>,
     replies: Receiver<Reply>,
     wake: Arc<Wake>,
@@ -118,7 +126,7 @@ enum Ending {
 impl Brain {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { clock, engine, hands, udp, lan, dht, store, orders, replies, .. } = parts;
-        let Parts { inlet, wake, news, leave, state, identity, .. } = parts;
+        let Parts { inlet, wake, news, leave, state, identity, listening, .. } = parts;
         // Bounded by the client, which has only so many questions under way.
         let (tell, tracker_replies) = unbounded();
         // Bounded by the torrents: each is looked up once at a time.
@@ -136,10 +144,12 @@ impl Brain {
             hands,
             udp,
             local,
+            port: Port { listening, ..Port::default() },
             node,
             store,
             torrents: Torrents::default(),
             magnets: Magnets::new(clerk),
+            readers: Readers::default(),
             orders,
             replies,
             wake,
@@ -287,6 +297,7 @@ impl Brain {
             let mut since = 0;
             for fact in facts.drain(..) {
                 self.overhear(now, &fact);
+                self.note_reached(&fact);
                 self.engine.handle(now, fact, &mut self.outbox);
                 since += 1;
                 if since == FACTS {

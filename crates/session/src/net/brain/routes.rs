@@ -93,6 +93,9 @@ impl Brain {
     }
 
     fn notify(&mut self, now: Time, notice: Notice) {
+        if self.readers.hear(&notice) {
+            return;
+        }
         match &notice {
             Notice::Added { ticket, torrent } => self.added(now, *ticket, *torrent),
             Notice::Checked { torrent } => {

@@ -1,13 +1,15 @@
 //! The torrents of the session: taken in, asked about, forgotten.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 use toubkal_core::base::{Bitset, Time};
-use toubkal_core::engine::{AddTorrent, Command, Event, PeerSource, Priority, TorrentId};
+use toubkal_core::engine::{
+    AddTorrent, Command, Event, PeerSource, Priority, StoreErrorKind, TorrentId,
+};
 
 use super::Brain;
 use super::magnets::given_size;
@@ -104,24 +106,48 @@ impl Brain {
             Order::Resolve(torrent, found) => self.resolve(now, torrent, found),
             Order::Loaded(torrent, bytes) => self.loaded(torrent, bytes),
             Order::Rest(rests, reply) => drop(reply.send(self.rest(now, &rests))),
-            Order::All(reply) => {
-                let all = self.torrents.held.keys();
-                let status = |&id: &TorrentId| Some((id, self.engine.status(id)?));
-                let mut all: Vec<_> = all.filter_map(status).collect();
-                all.sort_unstable_by_key(|(id, _)| *id);
-                drop(reply.send(all));
+            Order::Awake(also, reply) => {
+                let all: BTreeSet<TorrentId> =
+                    self.engine.awake().into_iter().chain(also).collect();
+                let status = |id: TorrentId| Some((id, self.engine.status(id)?));
+                drop(reply.send(all.into_iter().filter_map(status).collect()));
             }
+            Order::All(reply) => drop(reply.send(self.all(|id| self.engine.status(id)))),
+            Order::Whys(reply) => drop(reply.send(self.whys(now))),
             Order::Command(Command::Remove(torrent)) => self.remove(now, torrent),
             Order::Command(command) => {
                 self.magnets.note(&command);
                 self.note(&command);
+                self.readers.note(&command);
                 self.command(now, command);
             }
+            Order::Note(torrent, note, reply) => {
+                // Not everybody waits for the answer.
+                let tell = move |written| _ = reply.map(|reply| reply.send(written));
+                match self.remembered(torrent) {
+                    Some((state, key)) => {
+                        let then = move |written: Result<bool, _>| tell(written.map(drop));
+                        state.label(key, note, Box::new(then));
+                    }
+                    None => tell(Err(StoreErrorKind::Missing)),
+                }
+            }
+            Order::Announce(torrent) => self.announce(now, torrent),
+            Order::Trackers(torrent, tiers) => self.set_trackers(now, torrent, tiers),
             Order::Peers(torrent, peers) => self.peers(now, torrent, peers),
+            Order::Reader(order) => self.reader_order(now, order),
             Order::Dht(order) => self.dht_order(now, order),
             Order::Question(torrent, question) => self.answer(now, torrent, question),
             Order::Shutdown(patience) => self.shutdown(now, patience),
         }
+    }
+
+    /// Something of each torrent, in the order of their names.
+    pub(super) fn all<T>(&self, of: impl Fn(TorrentId) -> Option<T>) -> Vec<(TorrentId, T)> {
+        let all = self.torrents.held.keys();
+        let mut all: Vec<_> = all.filter_map(|&id| Some((id, of(id)?))).collect();
+        all.sort_unstable_by_key(|(id, _)| *id);
+        all
     }
 
     /// Takes a torrent out of the session and out of the database.
@@ -129,6 +155,7 @@ impl Brain {
         if let Some((state, key)) = self.remembered(torrent) {
             state.forget(key);
         }
+        self.readers.note(&Command::Remove(torrent));
         self.command(now, Command::Remove(torrent));
         // A stopped one goes at once, and has no files to be released.
         self.forget_if_gone(torrent);
@@ -284,6 +311,7 @@ impl Brain {
     fn answer(&self, now: Time, torrent: TorrentId, question: Question) {
         match question {
             Question::Status(reply) => drop(reply.send(self.engine.status(torrent))),
+            Question::Why(reply) => drop(reply.send(self.why(now, torrent))),
             Question::Trackers(reply) => {
                 drop(reply.send(self.trackers.status(torrent, now)));
             }
@@ -293,6 +321,20 @@ impl Brain {
                 drop(reply.send(search));
             }
             Question::Sources(reply) => drop(reply.send(self.engine.sources(torrent))),
+            Question::Tiers(reply) => {
+                match (self.trackers.tiers(torrent), self.remembered(torrent)) {
+                    (None, Some((state, key))) => {
+                        let then = move |tiers: Result<_, _>| {
+                            drop(reply.send(tiers.unwrap_or_default()));
+                        };
+                        state.trackers(key, Box::new(then));
+                    }
+                    (tiers, _) => drop(reply.send(tiers.unwrap_or_default())),
+                }
+            }
+            Question::Priorities(reply) => {
+                drop(reply.send(self.engine.priorities(torrent)));
+            }
             Question::Have(reply) => {
                 let dormant = || {
                     let status = self.engine.status(torrent)?;

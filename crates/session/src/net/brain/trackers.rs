@@ -246,6 +246,17 @@ impl Trackers {
         one.announcer.status().into_iter().map(|status| show(status, now)).collect()
     }
 
+    /// The trackers of a torrent in tiers; `None` while they are only in the database.
+    pub(super) fn tiers(&self, torrent: TorrentId) -> Option<Vec<Vec<String>>> {
+        let mut tiers: Vec<Vec<String>> = Vec::new();
+        for status in self.announcers.get(&torrent)?.announcer.status() {
+            let tier = status.tier as usize;
+            tiers.resize_with(tiers.len().max(tier + 1), Vec::new);
+            tiers[tier].push(status.announce.0);
+        }
+        Some(tiers)
+    }
+
     /// Has something asked over HTTP, or looked up.
     pub(super) fn ask(&mut self, ask: Ask) -> Result<(), String> {
         if self.client.is_none() {
@@ -275,6 +286,40 @@ impl Brain {
     /// Tells an announcer a fact, and carries out what it wants.
     pub(super) fn tell_announcer(&mut self, now: Time, torrent: TorrentId, event: tracker::Event) {
         self.with_announcer(now, torrent, |announcer, out| announcer.handle(now, event, out));
+    }
+
+    /// Has the trackers of a torrent asked now.
+    pub(super) fn announce(&mut self, now: Time, torrent: TorrentId) {
+        if let Some(nap) = self.trackers.wake(torrent) {
+            self.trackers.nap(torrent, Nap { due: now, ..nap });
+        }
+        self.tell_announcer(now, torrent, tracker::Event::Refresh);
+    }
+
+    /// Gives a torrent other trackers.
+    pub(super) fn set_trackers(&mut self, now: Time, torrent: TorrentId, tiers: Vec<Vec<String>>) {
+        let Some(held) = self.torrents.held.get(&torrent) else { return };
+        let (info_hash, dormant) = (held.info_hash, held.files.is_none());
+        if let Some((state, key)) = self.remembered(torrent) {
+            let tiers = tiers.clone();
+            state.change(key, Box::new(move |row| row.trackers = Some(tiers)));
+        }
+        if self.trackers.announcers.contains_key(&torrent) {
+            self.tell_announcer(now, torrent, tracker::Event::Trackers(tiers));
+            return;
+        }
+        self.trackers.wake(torrent);
+        if tiers.iter().all(Vec::is_empty) {
+            return;
+        }
+        if dormant {
+            return self.trackers.nap(torrent, Nap { due: now, known: false });
+        }
+        self.trackers.add(torrent, info_hash, &tiers);
+        let state = self.engine.status(torrent).map(|status| status.state);
+        if matches!(state, Some(State::Downloading | State::Seeding | State::Seeking(_))) {
+            self.start_announcing(now, torrent);
+        }
     }
 
     /// Tells all announcers that we leave. Trackers of dormant torrents will notice.
@@ -447,7 +492,9 @@ fn want(status: &Status) -> tracker::Event {
 }
 
 fn show(status: tracker::Status, now: Time) -> TrackerStatus {
-    let tracker::Status { url, tier, state, next, peers, seeds, leechers, message, .. } = status;
+    let tracker::Status {
+        announce, url, tier, state, next, peers, seeds, leechers, message, ..
+    } = status;
     let reason = || message.clone().unwrap_or_default();
     let state = match state {
         tracker::State::Waiting => TrackerState::Unused,
@@ -460,6 +507,7 @@ fn show(status: tracker::Status, now: Time) -> TrackerStatus {
     };
     let warning = message.filter(|_| matches!(state, TrackerState::Working { .. }));
     TrackerStatus {
+        announce,
         url,
         tier: tier as usize,
         state,

@@ -252,6 +252,11 @@ impl Hand {
         dial.into_iter().chain(accept).chain(self.crowded).chain(starved).min()
     }
 
+    /// Where its blocks come from.
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.means.pool
+    }
+
     /// What happened since it was asked last.
     pub(crate) fn facts(&mut self) -> &mut Vec<Event> {
         &mut self.facts

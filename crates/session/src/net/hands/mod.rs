@@ -24,7 +24,7 @@ use toubkal_core::base::Time;
 use toubkal_core::engine::{
     CloseReason, DialId, Event, LinkEvent, LinkId, Payload, Terms, TorrentId,
 };
-use toubkal_wire::layout::Block;
+use toubkal_wire::layout::{BLOCK_BYTES, Block};
 use toubkal_wire::message::Message;
 
 use super::clock::Clock;
@@ -73,6 +73,7 @@ pub(crate) struct Many {
     others: Vec<Token>,
     crew: Vec<Member>,
     loads: Loads,
+    pool: Pool,
     payloads: Payloads,
     facts: Vec<Event>,
     /// Always empty: they ask the store themselves.
@@ -173,6 +174,7 @@ impl Hands {
             others: Vec::new(),
             crew,
             loads,
+            pool,
             payloads: Payloads::default(),
             facts: Vec::new(),
             reads: Vec::new(),
@@ -203,6 +205,15 @@ impl Hands {
             Self::One(hand) => hand.work(now),
             Self::Many(many) => many.collect(),
         }
+    }
+
+    /// Bytes of received blocks that are held, when there is no room for one more.
+    pub(crate) fn memory_full(&self) -> Option<u64> {
+        let pool = match self {
+            Self::One(hand) => hand.pool(),
+            Self::Many(many) => &many.pool,
+        };
+        (pool.free() < BLOCK_BYTES as usize).then(|| pool.out() as u64)
     }
 
     /// Has everything sent that waits.

@@ -4,7 +4,7 @@ use super::*;
 
 /// Files that wait for a sync, and how many folders do.
 fn unsynced(bench: &Bench) -> (Vec<u32>, usize) {
-    let torrents = bench.store.torrents.lock().unwrap();
+    let torrents = bench.store.torrents.lock();
     let dirty = torrents[&TORRENT].dirty();
     (dirty.files.iter().copied().collect(), dirty.folders.len())
 }

@@ -39,6 +39,9 @@ pub enum HttpError {
     /// A loopback address under a path that is no tracker's.
     #[error("it is on this computer, and only /announce and /scrape are asked there")]
     Loopback,
+    /// An address of this computer or network, where only the internet is asked.
+    #[error("it is an address of this computer or network, which is not allowed here")]
+    LocalAddress,
     /// A public address sent us to one of this computer or network.
     #[error("it sent us from the internet to an address of this computer or network")]
     RedirectToLocal,

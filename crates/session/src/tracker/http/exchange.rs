@@ -69,10 +69,19 @@ impl Http {
     }
 
     async fn hops(&self, mut url: Url, family: Family, tracker: bool) -> Result<Page, HttpError> {
-        let free = |url: &Url| if tracker { Scope::of_path(url) } else { Scope::Anywhere };
+        let free = |url: &Url| match (tracker, self.options.local) {
+            (true, _) => Scope::of_path(url),
+            (false, true) => Scope::Anywhere,
+            (false, false) => Scope::Public,
+        };
         let mut scope = free(&url);
-        for _ in 0..=self.options.redirects_max {
-            let response = self.ask(&url, Reach { family, scope, world: self.world }).await?;
+        for hop in 0..=self.options.redirects_max {
+            let response = self.ask(&url, Reach { family, scope, world: self.world }).await;
+            let response = response.map_err(|error| match error {
+                // Nobody has sent us there.
+                HttpError::RedirectToLocal if hop == 0 => HttpError::LocalAddress,
+                other => other,
+            })?;
             let Some(next) = redirect_of(&response, &url)? else {
                 return self.page(response).await;
             };

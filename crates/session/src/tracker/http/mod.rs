@@ -21,6 +21,7 @@ use rustls::pki_types::CertificateDer;
 pub use error::HttpError;
 pub(super) use exchange::Http;
 pub(super) use reach::Family;
+pub(crate) use reach::is_local;
 
 /// Limits and manners of HTTP requests.
 #[derive(Clone, Debug)]
@@ -35,6 +36,9 @@ pub struct HttpOptions {
     pub body_max: usize,
     /// Redirects that are followed.
     pub redirects_max: usize,
+    /// Whether what [`fetch`] is told to get may lie on this computer or its network. If not, only
+    /// addresses of the internet are asked.
+    pub local: bool,
     /// Certificates (DER) that are trusted beside those of the system.
     pub extra_roots: Vec<Vec<u8>>,
 }
@@ -47,6 +51,7 @@ impl Default for HttpOptions {
             total: Duration::from_secs(30),
             body_max: 1 << 20,
             redirects_max: 10,
+            local: true,
             extra_roots: Vec::new(),
         }
     }

@@ -122,7 +122,7 @@ fn is_loopback(ip: IpAddr) -> bool {
 }
 
 /// Whether an address means this computer, or one of its network, rather than the internet.
-pub(super) fn is_local(ip: IpAddr) -> bool {
+pub(crate) fn is_local(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => is_local_v4(ip),
         IpAddr::V6(ip) => is_local_v6(ip),

@@ -1,0 +1,7 @@
+// Svelte with TypeScript; every component in runes.
+import { vitePreprocess } from "@sveltejs/vite-plugin-svelte";
+
+export default {
+  preprocess: vitePreprocess(),
+  compilerOptions: { runes: true },
+};
