@@ -350,16 +350,20 @@ fn write_noise(path: &Path, size: u64) -> std::io::Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
     let mut left = size;
     while left > 0 {
-        // xorshift64: every state but zero leads to all the others.
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
+        state = xorshift(state);
         let bytes = state.to_le_bytes();
         let take = left.min(8) as usize;
         file.write_all(&bytes[..take])?;
         left -= take as u64;
     }
     file.flush()
+}
+
+/// The number after this one of xorshift64: every one but zero leads to all the others.
+pub(crate) fn xorshift(mut state: u64) -> u64 {
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^ state << 17
 }
 
 /// The files under a path, which may be one file itself, without the folders.

@@ -4,7 +4,8 @@ libtorrent_dht.py BOOTSTRAP ADDRESS:PORT[,ADDRESS:PORT]... [WISH]...
 
 Each address gets a node, which begins with the node BOOTSTRAP. Each wish is worked on by the next
 node in turn, again and again until it comes true; then it is printed with what was found. The
-process runs until it is told to end. Wishes:
+process runs until it is told to end. What others ask it and tell it of torrents is printed, as
+`asked HASH` and `told HASH`. Wishes:
 
 announce:HASH          it is announced (which is printed at once)
 find:HASH:ADDRESS:PORT a node says that this peer has it
@@ -20,19 +21,26 @@ import time
 import libtorrent as lt
 
 
+def dht_settings(bootstrap=""):
+    """What a node needs in a network where all addresses are alike."""
+    return {
+        "enable_dht": True,
+        "dht_bootstrap_nodes": bootstrap,
+        "dht_restrict_routing_ips": False,
+        "dht_restrict_search_ips": False,
+        "dht_ignore_dark_internet": False,
+        "dht_upload_rate_limit": 1_000_000,
+    }
+
+
 def node(listen, bootstrap):
     here = lt.session(
         {
+            **dht_settings(),
             "listen_interfaces": listen,
-            "enable_dht": True,
             "enable_lsd": False,
             "enable_upnp": False,
             "enable_natpmp": False,
-            "dht_bootstrap_nodes": "",
-            "dht_restrict_routing_ips": False,
-            "dht_restrict_search_ips": False,
-            "dht_ignore_dark_internet": False,
-            "dht_upload_rate_limit": 1_000_000,
             "alert_mask": lt.alert.category_t.dht_notification
             | lt.alert.category_t.dht_operation_notification,
         }
@@ -88,6 +96,10 @@ def main(bootstrap, addresses, *wishes):
                     print(wish, flush=True)
         for here in nodes:
             for alert in here.pop_alerts():
+                if isinstance(alert, lt.dht_get_peers_alert):
+                    print("asked", alert.info_hash, flush=True)
+                if isinstance(alert, lt.dht_announce_alert):
+                    print("told", alert.info_hash, flush=True)
                 for wish in [w for w, asked in open_wishes.items() if asked is here]:
                     if is_granted(alert, *wish.split(":")):
                         print("granted", wish, flush=True)
@@ -95,4 +107,5 @@ def main(bootstrap, addresses, *wishes):
         time.sleep(0.05)
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

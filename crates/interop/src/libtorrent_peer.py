@@ -21,6 +21,8 @@ import time
 
 import libtorrent as lt
 
+from libtorrent_dht import dht_settings
+
 
 # Whether it looks for peers on the local network.
 LAN = "LOCAL_DISCOVERY" in os.environ
@@ -28,6 +30,8 @@ LAN = "LOCAL_DISCOVERY" in os.environ
 EXCHANGE = "PEER_EXCHANGE" in os.environ
 # and in nothing else: then it knows others, and has neither metadata nor data.
 GOSSIP = "ONLY_EXCHANGE" in os.environ
+# The node of the DHT with which it begins; without one it takes no part.
+DHT = os.environ.get("DHT_NODE", "")
 
 
 def address(text):
@@ -40,7 +44,6 @@ def session(role, listen):
     settings.update(
         listen_interfaces=listen,
         outgoing_interfaces=address(listen)[0],
-        enable_dht=False,
         enable_lsd=LAN,
         enable_upnp=False,
         enable_natpmp=False,
@@ -57,6 +60,7 @@ def session(role, listen):
         | lt.alert.category_t.error_notification
         | lt.alert.category_t.storage_notification,
     )
+    settings.update(dht_settings(DHT) if DHT else {"enable_dht": False})
     if not GOSSIP:
         return lt.session(settings)
     here = lt.session(settings, 0)
@@ -104,6 +108,9 @@ def run(role, torrent, folder, listen, complete, upload_limit, *peers):
     if role == "seed":
         params.flags |= lt.torrent_flags.seed_mode
     start = time.monotonic()
+    # For one that is added sooner the DHT is asked much later.
+    while DHT and not here.is_dht_running():
+        time.sleep(0.001)
     handle = here.add_torrent(params)
     for peer in peers:
         handle.connect_peer(address(peer))

@@ -6,17 +6,24 @@
 
 use std::cell::Cell;
 use std::fs;
-use std::io::Write;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::io::{ErrorKind, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use rustix::thread::{UnshareFlags, gettid, unshare_unsafe};
 
-use crate::{Client, Content, Start, Tracker};
+use crate::link::{self, Link};
+use crate::{Client, Content, Road, Start, Tally, Tracker};
 
 type Job = Box<dyn FnOnce() + Send>;
+
+/// A port on which nobody listens.
+const NOBODY: u16 = 9;
+/// How long the switch may take to hear a new host.
+const HEARD_IN: Duration = Duration::from_secs(30);
 
 /// A switch, to which every host of a test is joined.
 pub struct Network {
@@ -76,18 +83,51 @@ impl Network {
     /// A new host on the switch.
     #[must_use]
     pub fn host(&self) -> Host {
+        let number = self.number();
+        if self.loopback { self.address(number, &self.switch) } else { self.join(number) }
+    }
+
+    /// A new host that is another address of the same machine.
+    #[must_use]
+    pub fn host_on(&self, machine: &Host) -> Host {
+        self.address(self.number(), machine)
+    }
+
+    /// A new host on the switch, at the end of a road.
+    ///
+    /// # Panics
+    ///
+    /// When this network has no switch, or this process may not make network devices.
+    #[must_use]
+    pub fn far_host(&self, road: Road) -> Host {
+        assert!(!self.loopback, "on one machine nothing is far");
+        let mut host = Host::bare(self.number());
+        let port = format!("port{}", host.number);
+        let attach = format!("link set {port} master switch up\n");
+        let ends =
+            [host.run(|| link::device("eth0")), self.switch.run(move || link::device(&port))];
+        let ends = ends.map(|end| end.expect("/dev/net/tun makes devices (modprobe tun)"));
+        self.switch.ip(&attach);
+        host.plug_in();
+        host.link = Some(Link::open(ends, road));
+        self.until_heard(&host);
+        host
+    }
+
+    /// The number of the next host.
+    fn number(&self) -> u8 {
         let number = self.hosts.get() + 1;
         assert!(number < 254, "a network has room for 253 hosts");
         self.hosts.set(number);
-        if self.loopback { self.address(number) } else { self.join(number) }
+        number
     }
 
-    /// One more address of the only machine.
-    fn address(&self, number: u8) -> Host {
-        let (thread, jobs) = (self.switch.thread, self.switch.jobs.clone());
-        let host = Host { number, thread, jobs };
+    /// One more address of a machine.
+    fn address(&self, number: u8, machine: &Host) -> Host {
+        let device = if self.loopback { "lo" } else { "eth0" };
+        let host = Host { number, thread: machine.thread, jobs: machine.jobs.clone(), link: None };
         let (v4, v6) = (host.v4(), host.v6());
-        host.ip(&format!("addr add {v4}/32 dev lo\naddr add {v6}/128 dev lo nodad\n"));
+        host.ip(&format!("addr add {v4}/32 dev {device}\naddr add {v6}/128 dev {device} nodad\n"));
         host
     }
 
@@ -100,16 +140,18 @@ impl Network {
              link set port{number} master switch up\n",
             host.thread,
         ));
-        host.ip(&format!(
-            "link set lo up\n\
-             addr add {}/24 dev eth0\n\
-             addr add {}/64 dev eth0 nodad\n\
-             link set eth0 up\n\
-             route add 239.0.0.0/8 dev eth0\n",
-            host.v4(),
-            host.v6(),
-        ));
+        host.plug_in();
+        self.until_heard(&host);
         host
+    }
+
+    /// Waits until the switch passes on what a new host says: the system may learn a second late
+    /// that there is a cable, and what is said before is lost.
+    fn until_heard(&self, host: &Host) {
+        let switch = SocketAddr::new(self.switch.v4(), NOBODY);
+        let said = host.run(move || TcpStream::connect_timeout(&switch, HEARD_IN));
+        let refused = said.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused);
+        assert!(refused, "the switch does not hear {}", host.v4());
     }
 
     /// The host of the test itself.
@@ -129,6 +171,8 @@ pub struct Host {
     number: u8,
     thread: i32,
     jobs: mpsc::Sender<Job>,
+    /// The road to the switch, where there is one.
+    link: Option<Link>,
 }
 
 impl Host {
@@ -149,11 +193,30 @@ impl Host {
                  run the tests with cargo xtask test --only interop"
             )
         });
-        let host = Host { number, thread, jobs };
+        let host = Host { number, thread, jobs, link: None };
         // BBR, a common default, paces: on a loopback device that costs more than half.
         host.run(|| fs::write("/proc/sys/net/ipv4/tcp_congestion_control", "reno"))
             .expect("the kernel offers reno to every namespace");
         host
+    }
+
+    /// Gives its cable to the switch its addresses.
+    fn plug_in(&self) {
+        self.ip(&format!(
+            "link set lo up\n\
+             addr add {}/24 dev eth0\n\
+             addr add {}/64 dev eth0 nodad\n\
+             link set eth0 up\n\
+             route add 239.0.0.0/8 dev eth0\n",
+            self.v4(),
+            self.v6(),
+        ));
+    }
+
+    /// What became of the packets on its road until now; nothing where there is none.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        self.link.as_ref().map(Link::tally).unwrap_or_default()
     }
 
     /// The last number of its addresses.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::programs::Job;
-use crate::{Client, Content, Host, Network, Process, Tracker};
+use crate::{Client, Content, Host, Network, Process, Road, Tracker};
 
 /// Every client listens here, each on its own address.
 pub(crate) const PORT: u16 = 6881;
@@ -26,6 +26,8 @@ pub struct Start<'a> {
     magnet: bool,
     exchange: bool,
     gossip: bool,
+    dht: Option<SocketAddr>,
+    road: Option<Road>,
     keep: bool,
     up_limit: Option<u32>,
     again: Option<TempDir>,
@@ -57,6 +59,8 @@ impl<'a> Start<'a> {
             magnet: false,
             exchange: false,
             gossip: false,
+            dht: None,
+            road: None,
             keep: false,
             up_limit: None,
             again: None,
@@ -119,6 +123,21 @@ impl<'a> Start<'a> {
     #[must_use]
     pub fn exchange(mut self) -> Start<'a> {
         self.exchange = true;
+        self
+    }
+
+    /// Lets it take part in the DHT, and begin with this node. Only libtorrent and Toubkal can.
+    #[must_use]
+    pub fn dht(mut self, node: SocketAddr) -> Start<'a> {
+        assert!(self.client.takes_peers(), "{:?} is not told of a node here", self.client);
+        self.dht = Some(node);
+        self
+    }
+
+    /// Puts it at the end of a road.
+    #[must_use]
+    pub fn far(mut self, road: Road) -> Start<'a> {
+        self.road = Some(road);
         self
     }
 
@@ -205,7 +224,7 @@ impl<'a> Start<'a> {
     }
 
     fn begin(self, seed: bool) -> Peer {
-        let host = self.net.host();
+        let host = self.road.map_or_else(|| self.net.host(), |road| self.net.far_host(road));
         let ip = if self.v6 { host.v6() } else { host.v4() };
         let listen = SocketAddr::new(ip, PORT);
         let new = || tempfile::tempdir_in(&self.under).expect("the temporary folder is writable");
@@ -235,6 +254,7 @@ impl<'a> Start<'a> {
             lan: self.lan,
             exchange: self.exchange,
             gossip: self.gossip,
+            dht: self.dht,
             keep: self.keep,
             up_limit: self.up_limit,
             options: self.options,

@@ -101,6 +101,11 @@ impl Process {
         self.signal(Signal::INT);
     }
 
+    /// Stops it where it is: it answers nothing any more, and nobody is told that it does not.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
     /// Asks it to end, and waits until it has written what it held back and ended.
     pub fn stop(&mut self) {
         self.signal(Signal::TERM);

@@ -42,6 +42,8 @@ pub(crate) struct Job {
     pub(crate) exchange: bool,
     /// It tells others of peers, and does nothing else.
     pub(crate) gossip: bool,
+    /// The node of the DHT with which it begins; none: it takes no part.
+    pub(crate) dht: Option<SocketAddr>,
     /// Bytes a second that it may upload.
     pub(crate) up_limit: Option<u32>,
     /// More words for its command line.
@@ -144,6 +146,9 @@ fn run_toubkal(job: &Job) -> Command {
     for peer in &job.peers {
         command.arg("--peer").arg(peer.to_string());
     }
+    if let Some(node) = job.dht {
+        command.arg("--bootstrap").arg(node.to_string());
+    }
     if let Some(bytes) = job.up_limit {
         command.arg("--up-limit").arg(bytes.to_string());
     }
@@ -167,6 +172,9 @@ fn run_libtorrent(job: &Job) -> Command {
     }
     if job.gossip {
         command.env("ONLY_EXCHANGE", "1");
+    }
+    if let Some(node) = job.dht {
+        command.env("DHT_NODE", node.to_string());
     }
     command
 }

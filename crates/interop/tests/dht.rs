@@ -8,7 +8,9 @@ use std::path::Path;
 use std::process::Command;
 
 use mainline::{Dht, Id, MutableItem, SigningKey};
-use toubkal_interop::{Client, Content, Host, Network, Process, libtorrent_dht, toubkal};
+use toubkal_interop::{
+    Client, Content, Host, Network, Nodes, Process, libtorrent_dht, node, toubkal,
+};
 
 const PORT: u16 = 6881;
 /// A torrent that each kind of node announces.
@@ -110,13 +112,8 @@ fn toubkal_tells(host: &Host, router: SocketAddr, folder: &Path) -> Process {
 fn a_link_with_nothing_but_an_info_hash_is_enough() {
     let net = Network::new();
     let content = Content::tree("tree");
-    let folder = tempfile::tempdir().unwrap();
-    let hosts: Vec<Host> = (0..3).map(|_| net.host()).collect();
-    let router = at(&hosts[0]);
-    let _nodes: Vec<Process> =
-        hosts.iter().map(|host| node(host, router, &folder.path().join("log"))).collect();
-    let with =
-        |client| net.start(client, &content).option("--bootstrap").option(&router.to_string());
+    let nodes = Nodes::start(&net, 3, 0);
+    let with = |client| net.start(client, &content).dht(nodes.router());
     let _seed = with(Client::Toubkal).seed();
     let mut get = with(Client::Toubkal).magnet().get();
     get.complete();
@@ -130,11 +127,9 @@ fn what_is_published_is_followed_from_version_to_version() {
     let net = Network::new();
     let folder = tempfile::tempdir().unwrap();
     let at_folder = |name: &str| folder.path().join(name);
-    let hosts: Vec<Host> = (0..4).map(|_| net.host()).collect();
+    let nodes = Nodes::start(&net, 4, 4);
+    let router = nodes.router();
     let (here, there) = (net.host(), net.host());
-    let router = at(&hosts[0]);
-    let _nodes: Vec<Process> =
-        hosts.iter().map(|host| node(host, router, &at_folder("node"))).collect();
     let goods = at_folder("news");
     fs::create_dir(&goods).unwrap();
     let same = vec![7; 300_000];
@@ -212,13 +207,6 @@ fn v4(host: &Host) -> Ipv4Addr {
         IpAddr::V4(ip) => ip,
         IpAddr::V6(_) => panic!("it is an IPv4 address"),
     }
-}
-
-/// A node of Toubkal.
-fn node(host: &Host, router: SocketAddr, log: &Path) -> Process {
-    let mut node = toubkal();
-    node.args(["dht", "node", "--listen"]).arg(at(host).to_string()).bootstrap(router);
-    Process::start(host, node, log)
 }
 
 /// A node of mainline.

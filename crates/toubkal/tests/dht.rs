@@ -3,9 +3,11 @@
 mod common;
 
 use std::fs;
+use std::net::UdpSocket;
+use std::time::Duration;
 
 use common::{Content, Running, run};
-use toubkal_wire::bencode::Node;
+use toubkal_wire::bencode::{self, Mode, Node};
 
 /// A node, and where it is.
 fn node() -> (Running, String) {
@@ -60,6 +62,89 @@ fn records_that_name_no_torrent_are_told_apart() {
     assert!(none.stderr.contains("nothing is published"), "{none:#?}");
     let link = format!("magnet:?xt=urn:btih:{}", "a".repeat(40));
     run(["subscribe", &link]).fails_well(3, "a link of one torrent");
+}
+
+/// Two nodes that have never met know two versions; a third lies.
+#[test]
+fn a_record_that_is_older_or_not_signed_right_is_passed_over() {
+    let ((_first, first), (_second, second)) = (node(), node());
+    let content = Content::new(None);
+    let (key, data, out) = (content.path("key"), content.path("data"), content.path("followed"));
+    let old = content.path("old.torrent");
+    fs::write(&old, common::torrent_with([])).unwrap();
+    let publish = ["--key", &key, "--data", &data, "--json", "--listen", "127.0.0.1:0"];
+    let once = ["publish", &old, "--once", "--bootstrap", &first];
+    let ran = run(once.into_iter().chain(publish));
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    let published = ran.stdout.lines().find(|line| line.contains("\"published\"")).unwrap();
+    let published: serde_json::Value = serde_json::from_str(published).unwrap();
+    let older = published["seq"].as_u64().unwrap();
+    // A version has a greater number when it comes in another second.
+    while std::time::UNIX_EPOCH.elapsed().unwrap().as_secs() <= older {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let publish = ["publish", &content.torrent, "--bootstrap", &second].into_iter().chain(publish);
+    let publish = Running::start(publish);
+    let published = publish.until("published");
+    let (link, newer) = (published["link"].as_str().unwrap(), &published["seq"]);
+    let subscribe = |node: &str| {
+        run([
+            "subscribe",
+            link,
+            "-o",
+            &out,
+            "--once",
+            "--listen",
+            "127.0.0.1:0",
+            "--bootstrap",
+            node,
+        ])
+    };
+    let ran = subscribe(&second);
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    content.is_same("followed");
+
+    let ran = subscribe(&first);
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    let words = format!("version {older} was found, which is older than version {newer}");
+    assert!(ran.stderr.contains(&words), "{ran:#?}");
+    let ran = subscribe(&liar(link));
+    ran.fails_well(1, "a record that is not signed");
+    assert!(ran.stderr.contains("none has a record that is right"), "{ran:#?}");
+    content.is_same("followed");
+}
+
+/// A node that answers everybody with a record of a key, newer than any, whose signature is wrong.
+fn liar(link: &str) -> String {
+    let (_, key) = link.split_once("urn:btpk:").unwrap();
+    let digits = |at: usize| u8::from_str_radix(&key[at..at + 2], 16).unwrap();
+    let key: Vec<u8> = (0..64).step_by(2).map(digits).collect();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let at = socket.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        let mut packet = [0; 2000];
+        while let Ok((length, from)) = socket.recv_from(&mut packet) {
+            let query = bencode::decode(&packet[..length], Mode::Tolerant).unwrap();
+            // BEP 44.
+            let entries = [
+                ("id", Node::from(&[b'i'; 20][..])),
+                ("k", Node::from(&key[..])),
+                ("nodes", Node::from("")),
+                ("seq", Node::from(1 << 60)),
+                ("sig", Node::from(&[b's'; 64][..])),
+                ("token", Node::from("token")),
+                ("v", common::dict([("ih", Node::from(&[b'h'; 20][..]))])),
+            ];
+            let transaction = query.root().get(b"t").and_then(bencode::Value::as_bytes).unwrap();
+            let answer = common::dict([
+                ("r", common::dict(entries)),
+                ("t", Node::from(transaction)),
+                ("y", Node::from("r")),
+            ]);
+            socket.send_to(&bencode::encode(&answer), from).unwrap();
+        }
+    });
+    at
 }
 
 #[test]

@@ -11,7 +11,7 @@ Toubkal and other clients side by side, in one run.
 Usage: cargo xtask bench [--cells PATTERN,...] [--clients NAME,...] [--rounds N]
                          [--size MiB] [--to FOLDER] [--json FILE] [--from FILE]...
                          [--write] [--quick]
-       cargo xtask bench magnets [--rounds N] [--rows PATTERN]
+       cargo xtask bench magnets [--rounds N] [--rows PATTERN] [--delay MILLISECONDS]
        cargo xtask bench crowd [--clients NAME,...] [--peers N] [--size MiB] [--to FOLDER]
 
   --cells PATTERN,...   Only cells whose name is or contains one of these; `=NAME` for one

@@ -1,6 +1,6 @@
 //! Our node of the DHT: which torrents take part, who asked it for what, and what comes of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +22,9 @@ use crate::tracker::Ask;
 const KEEP: Duration = Duration::from_secs(300);
 /// Before names are looked up again while nobody is known; doubled up to the last.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(900));
+/// How long nobody is told that we take part in a torrent whose metadata is sought: it may be
+/// private, and then nobody is to know at all (BEP 27).
+const SILENT: Duration = Duration::from_secs(10);
 /// Names of nodes of one torrent that are looked up.
 const NAMES_MAX: usize = 8;
 /// What handles have asked for and still listen to.
@@ -48,8 +51,10 @@ pub(super) struct Node {
     setup: Setup,
     rng: Rng,
     machine: Option<Dht>,
-    /// The torrents that take part, and which of them are told to be seeds.
-    finds: HashMap<TorrentId, (QueryId, bool)>,
+    /// The torrents that take part, and what others are told of them.
+    finds: HashMap<TorrentId, (QueryId, Told)>,
+    /// Those of which nothing is told yet, the first whose time comes first.
+    silent: VecDeque<(Time, TorrentId)>,
     askers: HashMap<QueryId, Asker>,
     number: u64,
     keep_at: Time,
@@ -57,6 +62,14 @@ pub(super) struct Node {
     /// Peers that have a node as well, and are to be told of ours.
     met: Vec<LinkId>,
     told: Option<Bucket>,
+}
+
+/// What others are told of us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    Leecher,
+    Seed,
 }
 
 /// Who hears what became of an order.
@@ -73,6 +86,7 @@ impl Node {
             rng,
             machine: None,
             finds: HashMap::new(),
+            silent: VecDeque::new(),
             askers: HashMap::new(),
             number: 0,
             keep_at: Time::START,
@@ -87,7 +101,8 @@ impl Node {
         let machine = self.machine.as_ref()?;
         let names = self.names_at.map(|(at, _)| at);
         let due = machine.deadline().map(|(at, _)| at);
-        due.into_iter().chain(names).chain([self.keep_at]).min()
+        let silent = self.silent.front().map(|(at, _)| *at);
+        due.into_iter().chain(names).chain(silent).chain([self.keep_at]).min()
     }
 
     /// The families in which we take part: those in which peers reach us, or both.
@@ -131,24 +146,52 @@ impl Brain {
     /// The torrent transfers, or its metadata is sought: its peers are looked for, unless they
     /// come from its trackers alone (BEP 27). Once more when it has become a seed.
     pub(super) fn join_dht(&mut self, now: Time, torrent: TorrentId) {
-        let Some(hash) = self.torrents.public_hash(torrent) else { return };
         let seed = self.engine.status(torrent).is_some_and(|status| status.state == State::Seeding);
+        let told = if seed {
+            Told::Seed
+        } else if self.magnets.is_sought(torrent) {
+            Told::Nothing
+        } else {
+            Told::Leecher
+        };
+        self.find(now, torrent, told);
+    }
+
+    fn find(&mut self, now: Time, torrent: TorrentId, told: Told) {
+        let Some(hash) = self.torrents.public_hash(torrent) else { return };
         self.start_dht(now);
         let Some(node) = &mut self.node else { return };
         let query = match node.finds.get(&torrent) {
-            // It is sought already, as its metadata was.
-            Some(&(_, known)) if known == seed => return,
+            Some(&(_, known)) if known == told => return,
             Some(&(query, _)) => query,
             None => {
                 node.number += 1;
                 QueryId(node.number)
             }
         };
-        node.finds.insert(torrent, (query, seed));
+        if told == Told::Nothing {
+            node.silent.push_back((now.after(SILENT), torrent));
+        }
+        node.finds.insert(torrent, (query, told));
         node.askers.insert(query, Asker::Torrent(torrent));
-        let port = node.setup.listening_on.first().map(SocketAddr::port);
-        let announce = port.map(|port| Announce { port: Some(port), seed });
+        let ours = node.setup.listening_on.first().filter(|_| told != Told::Nothing);
+        let announce =
+            ours.map(|ours| Announce { port: Some(ours.port()), seed: told == Told::Seed });
         self.tell_dht(now, Command::Find { query, info_hash: Id(hash), announce });
+    }
+
+    /// Tells others of those whose metadata nobody has given for so long: who has it may come.
+    fn break_silence(&mut self, now: Time) {
+        while let Some(node) = &mut self.node
+            && let Some(&(at, torrent)) = node.silent.front()
+            && at <= now
+        {
+            node.silent.pop_front();
+            let silent = node.finds.get(&torrent).is_some_and(|(_, told)| *told == Told::Nothing);
+            if silent && self.magnets.is_sought(torrent) {
+                self.find(now, torrent, Told::Leecher);
+            }
+        }
     }
 
     /// The torrent stops, or is found to be private.
@@ -257,6 +300,7 @@ impl Brain {
             self.with_dht(now, |machine, out| machine.advance(now, out));
         }
         self.look_again(now);
+        self.break_silence(now);
         let Some(node) = &mut self.node else { return };
         if node.machine.is_some() && node.keep_at <= now {
             node.keep_at = now.after(KEEP);
