@@ -24,7 +24,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "unit", what: "unit, virtual-time and integration tests", run: unit },
     Step { name: "doctest", what: "examples in the documentation", run: doctest },
     Step { name: "doc", what: "documentation, warnings are errors", run: doc },
-    Step { name: "page", what: "the page in a real browser, with real peers", run: page },
+    Step { name: "page", what: "the page builds, and its door holds in a real browser", run: page },
     Step { name: "interop", what: "Toubkal against other BitTorrent programs", run: interop },
     Step { name: "fuzz", what: "some seconds of fuzzing for each target", run: fuzz },
     Step { name: "guard", what: "does anything take more instructions?", run: guard },

@@ -195,8 +195,10 @@ fn a_torrent_that_sleeps_can_be_given_another_tracker() {
     wait(&torrent, "the announce", |_| tracker.size().1 == 1);
     assert!(!is_loaded(&session, &torrent), "it sleeps on");
     session.shutdown(patience());
+    // The first life may have said that it leaves, or not.
+    let before = tracker.size().1;
     let session = start(state_of(dir.path()));
     let torrent = session.restore().unwrap().remove(0);
-    wait(&torrent, "its new tracker is remembered", |_| tracker.size().1 == 2);
+    wait(&torrent, "its new tracker is remembered", |_| tracker.size().1 > before);
     session.shutdown(patience());
 }

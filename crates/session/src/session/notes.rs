@@ -16,7 +16,7 @@ pub struct Noted {
     pub hash: InfoHash,
     /// Its download folder.
     pub dir: PathBuf,
-    /// What [`Add::note`] or [`Torrent::set_note`] said last.
+    /// What [`Add::note`](super::Add::note) or [`Torrent::set_note`] said last.
     pub note: Arc<[u8]>,
 }
 

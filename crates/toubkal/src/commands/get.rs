@@ -76,7 +76,7 @@ pub(crate) struct GetArgs {
     /// Say only results and errors
     #[arg(short, long)]
     quiet: bool,
-    /// Say also why it is slow, where the peers of a magnet link come from, and who answers
+    /// Say also what slows it down, and where peers come from
     #[arg(short, long, conflicts_with = "quiet")]
     verbose: bool,
     /// Print what happens as JSON, one object a line (docs/json.md)

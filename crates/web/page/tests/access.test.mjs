@@ -43,7 +43,7 @@ describe("everybody", { concurrency: false }, () => {
     it(`no rule of accessibility is broken in ${colorScheme}`, async () => {
       const options = { colorScheme, bypassCSP: true };
       const { page, faults } = await visit(daemon.address, options);
-      await row(page, "The climb").getByText(/B\/s/).waitFor();
+      await row(page, "The climb").locator(".speed", { hasText: /B\/s/ }).waitFor();
       assert.deepEqual(await broken(page), [], "list");
       await row(page, "The climb").locator(".pick").click();
       assert.deepEqual(await broken(page), [], "actions");
@@ -102,6 +102,7 @@ describe("everybody", { concurrency: false }, () => {
     await keys.press("?");
     await page.getByRole("dialog", { name: "Keys" }).waitFor();
     await keys.press("Escape");
+    await page.getByRole("dialog").waitFor({ state: "hidden" });
     await keys.press("a");
     await page.getByRole("dialog", { name: "Add torrents" }).waitFor();
     assert.equal(await focused(), "what");

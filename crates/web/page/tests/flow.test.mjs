@@ -66,7 +66,7 @@ describe("with a peer that has everything", { concurrency: false }, () => {
     await paste(page, daemon.magnet);
     await page.getByRole("button", { name: "Add", exact: true }).last().click();
     await row(page, "The climb").waitFor();
-    await row(page, "The climb").getByText(/MB\/s|kB\/s/).waitFor();
+    await row(page, "The climb").locator(".speed", { hasText: /MB\/s|kB\/s/ }).waitFor();
     const first = (await row(page, "The climb").locator(".percent").innerText()).trim();
     assert.match(first, /^\d{1,2} %$/);
     const percent = row(page, "The climb").locator(".percent");

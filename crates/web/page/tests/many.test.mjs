@@ -183,7 +183,7 @@ describe("five torrents", { concurrency: false }, () => {
     const { page, asked } = await visit(null);
     const { sum } = await traffic(page);
     await page.goto(daemon.address);
-    await page.getByRole("option").filter({ hasText: "The climb" }).getByText(/B\/s/).waitFor();
+    await page.getByRole("option").filter({ hasText: "The climb" }).locator(".speed", { hasText: /B\/s/ }).waitFor();
     const load = sum();
     tell("first load", `${(load / 1000).toFixed(1)} KB in ${asked.length} requests`);
     assert.ok(load <= 90_000, `${load}`);

@@ -44,7 +44,7 @@ await daemon.ask("POST", "/torrents", { torrent: refused });
 await daemon.ask("POST", "/torrents", { link: daemon.magnet });
 
 const { page } = await visit(daemon.address, { viewport: { width: 1200, height: 640 } });
-await row(page, "The climb").getByText(/MB\/s/).waitFor();
+await row(page, "The climb").locator(".speed", { hasText: /MB\/s/ }).waitFor();
 await page.waitForTimeout(40_000);
 await row(page, "The climb").click();
 await page.getByText(/of \d[\d,]* pieces/).waitFor();
@@ -58,7 +58,7 @@ const phone = await visit(daemon.address, {
   hasTouch: true,
   isMobile: true,
 });
-await row(phone.page, "The climb").getByText(/MB\/s/).waitFor();
+await row(phone.page, "The climb").locator(".speed", { hasText: /MB\/s/ }).waitFor();
 await phone.page.waitForTimeout(3000);
 await phone.page.screenshot({ path: join(folder, "page-dark-phone.png") });
 
