@@ -1,6 +1,6 @@
 //! The handle of the client: start, add, change, remove, end.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,12 +19,13 @@ use crate::changes::{Changes, Cursor};
 use crate::decide;
 use crate::edit::Edit;
 use crate::entry::{Entry, hex};
+use crate::goals;
 use crate::heart;
 use crate::labels::{label, optional_label};
 use crate::library::{Library, Uptime, now, places};
 use crate::note::{Goals, Note, Wish};
 use crate::settings::{self, Settings, SettingsEdit};
-use crate::view::{Id, View};
+use crate::view::{Id, Phase, View};
 
 /// Where the database keeps how long the client ran, how often it was started, and which numbers
 /// are given.
@@ -233,9 +234,12 @@ impl Client {
         if settings.queue != library.settings.queue {
             library.line.set_places(places(&settings.queue));
         }
+        let others = goals::of_all(&settings) != goals::of_all(&library.settings);
         library.settings = settings;
-        let all: Vec<Id> = library.iter().map(|(id, _)| id).collect();
-        decide::judge(&mut library, &all);
+        if others {
+            let all = library.ids();
+            decide::judge(&mut library, &all);
+        }
         decide::decide(&mut library);
         library.next_turn();
         self.0.tell(&library);
@@ -252,6 +256,20 @@ impl Client {
     #[must_use]
     pub fn views(&self) -> Vec<View> {
         self.0.library().views()
+    }
+
+    /// The numbers of all torrents, in the order of the queue.
+    #[must_use]
+    pub fn ids(&self) -> Vec<Id> {
+        self.0.library().ids()
+    }
+
+    /// How many torrents do what.
+    #[must_use]
+    pub fn phases(&self) -> BTreeMap<Phase, u64> {
+        let mut phases = BTreeMap::new();
+        self.0.library().iter().for_each(|(_, it)| *phases.entry(it.phase()).or_default() += 1);
+        phases
     }
 
     /// What changed since a moment; everything when there was none, or it is too long ago.
@@ -397,20 +415,16 @@ impl Client {
         }
     }
 
-    /// Writes notes down. What cannot be written is told by the session.
+    /// Writes notes down.
     pub(crate) fn write(&self, library: &Library, ids: &[Id]) {
-        for entry in ids.iter().filter_map(|id| library.get(*id)) {
-            if let Some(torrent) = &entry.torrent {
-                torrent.send_note(entry.note.to_bytes().into());
-            }
-        }
+        ids.iter().filter_map(|id| library.get(*id)).for_each(Entry::keep);
     }
 
     /// One priority a file of each torrent, when some are to be changed.
     fn new_priorities(
         &self,
         ids: &[Id],
-        changes: &std::collections::BTreeMap<u32, u8>,
+        changes: &BTreeMap<u32, u8>,
     ) -> Result<HashMap<Id, Vec<Priority>>, Refusal> {
         let mut all = HashMap::new();
         if changes.is_empty() {

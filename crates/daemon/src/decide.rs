@@ -5,7 +5,6 @@ use toubkal_core::queue::{Change, Standing};
 
 use crate::entry::Entry;
 use crate::goals;
-use crate::heart::keep;
 use crate::library::Library;
 use crate::view::Id;
 
@@ -50,12 +49,12 @@ fn run(entry: &mut Entry, runs: bool) {
 /// Tells the queue what torrents do, and stops those that have given enough.
 pub(crate) fn judge(library: &mut Library, ids: &[Id]) {
     let now = library.clock.time();
-    let settings = library.settings.clone();
+    let all = goals::of_all(&library.settings);
     for &id in ids {
         let Some(entry) = library.get_mut(id) else { continue };
-        if goals::watch(entry, &settings, now) {
+        if goals::watch(entry, &all, now) {
             entry.note.reached = true;
-            keep(entry);
+            entry.keep();
         }
         let (wish, stage, status) = (entry.wish(), entry.stage(), entry.status);
         library.line.wish(id, wish);

@@ -99,6 +99,13 @@ impl Entry {
         }
     }
 
+    /// Writes its note down. What cannot be written is told by the session.
+    pub(crate) fn keep(&self) {
+        if let Some(torrent) = &self.torrent {
+            torrent.send_note(self.note.to_bytes().into());
+        }
+    }
+
     /// What it wants in the queue.
     pub(crate) fn wish(&self) -> queue::Wish {
         match self.note.wish {

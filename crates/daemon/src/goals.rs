@@ -21,14 +21,14 @@ pub(crate) fn begin(note: &Note) -> queue::Goal {
 }
 
 /// Looks at a torrent; says whether it has reached something that it had not.
-pub(crate) fn watch(entry: &mut Entry, settings: &Settings, now: Time) -> bool {
+pub(crate) fn watch(entry: &mut Entry, all: &queue::Goals, now: Time) -> bool {
     let status = &entry.status;
     let given = Given {
         uploaded: status.totals.uploaded,
         downloaded: status.totals.downloaded,
         wanted: entry.note.size,
     };
-    let ends = ends(entry.note.goals, settings);
+    let ends = own(entry.note.goals).ends(&queue::Goals::default(), all);
     if entry.goal.ends() != ends {
         entry.goal.limit(ends);
     }
@@ -43,25 +43,28 @@ pub(crate) fn watch(entry: &mut Entry, settings: &Settings, now: Time) -> bool {
     reached
 }
 
-fn ends(own: Goals, settings: &Settings) -> Ends {
-    let all = queue::Goals {
+/// What holds for all torrents.
+pub(crate) fn of_all(settings: &Settings) -> queue::Goals {
+    queue::Goals {
         ratio: settings.ratio.map_or(Term::Never, Term::At),
         seeding: settings.seeding.map_or(Term::Never, |it| Term::At(Duration::from_secs(it))),
         idle: settings.idle.map_or(Term::Never, |it| Term::At(Duration::from_secs(it))),
         then: None,
-    };
+    }
+}
+
+fn own(goals: Goals) -> queue::Goals {
     let time = |goal: Goal| match term(goal) {
         Term::At(seconds) => Term::At(Duration::from_secs(seconds)),
         Term::Never => Term::Never,
         Term::Inherit => Term::Inherit,
     };
-    let own = queue::Goals {
-        ratio: term(own.ratio),
-        seeding: time(own.seeding),
-        idle: time(own.idle),
+    queue::Goals {
+        ratio: term(goals.ratio),
+        seeding: time(goals.seeding),
+        idle: time(goals.idle),
         then: None,
-    };
-    own.ends(&queue::Goals::default(), &all)
+    }
 }
 
 fn term(goal: Goal) -> Term<u64> {

@@ -58,22 +58,13 @@ fn run(inner: &Weak<Inner>) {
 fn leave(client: &Inner) {
     let mut library = client.library();
     let uptime = library.clock.now();
-    let busy =
-        |entry: &Entry| entry.note.downloads_since.is_some() || entry.note.seeds_since.is_some();
-    let busy: Vec<Id> = library.iter().filter(|(_, it)| busy(it)).map(|(id, _)| id).collect();
+    // A seed goes on counting where it left off: its clock stands still meanwhile.
+    let downloads = |entry: &Entry| entry.note.downloads_since.is_some();
+    let busy: Vec<Id> = library.iter().filter(|(_, it)| downloads(it)).map(|(id, _)| id).collect();
     for id in busy {
         let Some(entry) = library.change(id) else { continue };
-        if entry.note.downloads_since.is_some() {
-            count_times(entry, State::Stopped(None), uptime);
-            keep(entry);
-        }
-    }
-}
-
-/// Writes its note down.
-pub(crate) fn keep(entry: &Entry) {
-    if let Some(torrent) = &entry.torrent {
-        torrent.send_note(entry.note.to_bytes().into());
+        count_times(entry, State::Stopped(None), uptime);
+        entry.keep();
     }
 }
 
@@ -85,7 +76,7 @@ fn take(client: &Inner, event: SessionEvent) {
             let Some(entry) = changed(&mut library, torrent) else { return };
             if entry.note.done.is_none() {
                 entry.note.done = Some(date());
-                keep(entry);
+                entry.keep();
             }
         }
         SessionEvent::Resolved { torrent } => {
@@ -97,7 +88,7 @@ fn take(client: &Inner, event: SessionEvent) {
                 if named {
                     entry.note.name = name;
                 }
-                keep(entry);
+                entry.keep();
             }
         }
         SessionEvent::Refused { torrent, message } => {
@@ -174,7 +165,7 @@ fn update(entry: &mut Entry, status: Status, uptime: u64) {
     }
     let kind = |state: State| std::mem::discriminant(&state);
     if kind(was) != kind(status.state) && count_times(entry, status.state, uptime) {
-        keep(entry);
+        entry.keep();
     }
 }
 

@@ -150,6 +150,11 @@ impl Library {
         self.entries.iter().map(|(id, entry)| (*id, entry))
     }
 
+    /// The numbers of all, in the order of the queue.
+    pub(crate) fn ids(&self) -> Vec<Id> {
+        self.in_line().collect()
+    }
+
     /// Numbers in the order of the queue.
     pub(crate) fn in_line(&self) -> impl DoubleEndedIterator<Item = Id> + '_ {
         self.queue.iter().map(|(_, id)| *id)

@@ -6,16 +6,16 @@ use std::fmt::Write;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use toubkal_daemon::{Phase, Stats, View};
+use toubkal_daemon::{Phase, Stats};
 
 use crate::api::Face;
 
 pub(crate) async fn metrics(State(face): State<Face>) -> Response {
-    let text = text(&face.client.stats(), &face.client.views());
+    let text = text(&face.client.stats(), &face.client.phases());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 
-fn text(stats: &Stats, views: &[View]) -> String {
+fn text(stats: &Stats, phases: &BTreeMap<Phase, u64>) -> String {
     let mut text = String::new();
     let mut one = |name: &str, kind: &str, help: &str, value: u64| {
         let _ = writeln!(
@@ -35,8 +35,6 @@ fn text(stats: &Stats, views: &[View]) -> String {
     if let Some(free) = stats.free {
         one("free_bytes", "gauge", "Free bytes in the download folder.", free);
     }
-    let mut phases: BTreeMap<Phase, u64> = BTreeMap::new();
-    views.iter().for_each(|view| *phases.entry(view.phase).or_default() += 1);
     text += "# HELP toubkal_torrents Torrents by what they do.\n# TYPE toubkal_torrents gauge\n";
     for (phase, count) in phases {
         let phase = serde_json::to_value(phase).unwrap_or_default();
@@ -52,7 +50,7 @@ mod tests {
     #[test]
     fn every_figure_has_a_help_and_a_type() {
         let stats = Stats { downloaded: 5, downloaded_ever: 7, ..Stats::default() };
-        let text = text(&stats, &[]);
+        let text = text(&stats, &BTreeMap::new());
         assert!(text.contains("toubkal_downloaded_bytes_total 12\n"));
         let named = |start: &str| text.lines().filter(|line| line.starts_with(start)).count();
         assert_eq!(named("# HELP"), named("# TYPE"));

@@ -145,41 +145,56 @@ async fn serve(
     ended: watch::Receiver<bool>,
 ) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let tcp = accept_tcp(listener, routes.clone(), Arc::clone(&places), ended.clone());
-    let local = local::accept(local, routes, Arc::clone(&places), ended);
-    tokio::join!(tcp, local);
+    let door = Door { routes, places: Arc::clone(&places), ended };
+    tokio::join!(accept_tcp(listener, door.clone()), local::accept(local, door));
     // Those that are open end their answers; who reads slowly is not waited for.
     let all = places.acquire_many(CONNECTIONS_MAX as u32);
     let _ = tokio::time::timeout(LAST_TIME, all).await;
 }
 
-async fn accept_tcp(
-    listener: Option<TcpListener>,
-    routes: Router,
-    places: Arc<Semaphore>,
-    mut ended: watch::Receiver<bool>,
-) {
+async fn accept_tcp(listener: Option<TcpListener>, door: Door) {
     let listener = listener.and_then(|listener| tokio::net::TcpListener::from_std(listener).ok());
     let Some(listener) = listener else { return };
-    loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = ended.wait_for(|ended| *ended) => return,
-        };
-        match accepted {
-            Ok((stream, from)) => {
-                // Answers are small and wanted at once.
-                let _ = stream.set_nodelay(true);
-                let via = Via::Tcp(from.ip().to_canonical());
-                let work = one(stream, via, routes.clone(), ended.clone());
-                tokio::spawn(async move {
-                    work.await;
-                    drop(place);
-                });
+    let next = async || {
+        let (stream, from) = listener.accept().await?;
+        // Answers are small and wanted at once.
+        let _ = stream.set_nodelay(true);
+        Ok((stream, Via::Tcp(from.ip().to_canonical())))
+    };
+    door.open(next).await;
+}
+
+/// Where connections come in, whatever they come over.
+#[derive(Clone)]
+struct Door {
+    routes: Router,
+    places: Arc<Semaphore>,
+    ended: watch::Receiver<bool>,
+}
+
+impl Door {
+    /// Serves all that come, until the server ends.
+    async fn open<S>(mut self, next: impl AsyncFn() -> io::Result<(S, Via)>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        loop {
+            let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return };
+            let accepted = tokio::select! {
+                accepted = next() => accepted,
+                _ = self.ended.wait_for(|ended| *ended) => return,
+            };
+            match accepted {
+                Ok((stream, via)) => {
+                    let work = one(stream, via, self.routes.clone(), self.ended.clone());
+                    tokio::spawn(async move {
+                        work.await;
+                        drop(place);
+                    });
+                }
+                // Too many open files, or the connection is gone again: the next may do better.
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
             }
-            // Too many open files, or the connection is gone again: the next one may do better.
-            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
     }
 }
@@ -234,31 +249,10 @@ mod local {
         Ok(listener)
     }
 
-    pub(super) async fn accept(
-        listener: Option<Listener>,
-        routes: Router,
-        places: Arc<Semaphore>,
-        mut ended: watch::Receiver<bool>,
-    ) {
+    pub(super) async fn accept(listener: Option<Listener>, door: Door) {
         let listener = listener.and_then(|it| tokio::net::UnixListener::from_std(it).ok());
         let Some(listener) = listener else { return };
-        loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                _ = ended.wait_for(|ended| *ended) => return,
-            };
-            match accepted {
-                Ok((stream, _)) => {
-                    let work = one(stream, Via::Local, routes.clone(), ended.clone());
-                    tokio::spawn(async move {
-                        work.await;
-                        drop(place);
-                    });
-                }
-                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
-            }
-        }
+        door.open(async || Ok((listener.accept().await?.0, Via::Local))).await;
     }
 }
 
@@ -273,11 +267,5 @@ mod local {
         Err(io::Error::new(io::ErrorKind::Unsupported, "there are no local sockets here"))
     }
 
-    pub(super) async fn accept(
-        _: Option<Listener>,
-        _: Router,
-        _: Arc<Semaphore>,
-        _: watch::Receiver<bool>,
-    ) {
-    }
+    pub(super) async fn accept(_: Option<Listener>, _: Door) {}
 }

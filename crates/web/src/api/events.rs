@@ -16,6 +16,7 @@ use toubkal_daemon::{Changes, Cursor};
 use super::Face;
 use super::fields::{Fields, Told};
 use super::table::{Act, Route};
+use super::torrents::cursor;
 use crate::problem::Problem;
 
 /// From one event to the next, at least.
@@ -49,11 +50,8 @@ async fn events(
     query: Query<Asked>,
 ) -> Result<Response, Problem> {
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
-    let cursor = |text: String| {
-        Cursor::parse(&text).ok_or_else(|| Problem::request(format!("{text:?} is no cursor")))
-    };
     // A browser sends what it saw last; what was asked for at first is older then.
-    let mut since = last.or(query.0.since).map(cursor).transpose()?;
+    let mut since = last.or(query.0.since).as_deref().map(cursor).transpose()?;
     let fields = query.0.fields.as_deref().map(Fields::parse).transpose()?;
     let mut told = fields.map(Told::new);
     let (send, receive) = tokio::sync::mpsc::channel::<Result<Event, Infallible>>(1);

@@ -176,6 +176,11 @@ fn find(client: &Client, text: &str) -> Result<Id, Problem> {
         .ok_or_else(|| Problem::missing(format!("there is no torrent {text:?}")))
 }
 
+/// Reads where a listener wants to go on.
+pub(super) fn cursor(text: &str) -> Result<Cursor, Problem> {
+    Cursor::parse(text).ok_or_else(|| Problem::request(format!("{text:?} is no cursor")))
+}
+
 /// Does something that may wait for the disk, on a thread that may wait.
 async fn calmly<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
@@ -200,10 +205,7 @@ fn json<T: Serialize>(value: &T) -> Response {
 }
 
 async fn list(State(face): State<Face>, query: Query<Asked>) -> Result<Response, Problem> {
-    let cursor = |text: &String| {
-        Cursor::parse(text).ok_or_else(|| Problem::request(format!("{text:?} is no cursor")))
-    };
-    let since = query.0.since.as_ref().map(cursor).transpose()?;
+    let since = query.0.since.as_deref().map(cursor).transpose()?;
     let fields = query.0.fields.as_deref().map(Fields::parse).transpose()?;
     calmly(move || {
         let mut changes = face.client.changes(since);
@@ -297,8 +299,7 @@ async fn bulk(State(face): State<Face>, body: Bytes) -> Result<StatusCode, Probl
     let Bulk { ids, edit, check, announce, remove } = read(&body)?;
     calmly(move || {
         let client = face.client;
-        let all = || client.views().into_iter().map(|view| view.id).collect();
-        let ids = ids.unwrap_or_else(all);
+        let ids = ids.unwrap_or_else(|| client.ids());
         if edit != Edit::default() {
             client.edit(&ids, &edit)?;
         }

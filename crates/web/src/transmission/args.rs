@@ -85,9 +85,9 @@ impl Args {
             }
         };
         let mut ids = match self.map.get("ids") {
-            None => return client.views().into_iter().map(|view| view.id).collect(),
+            None => return client.ids(),
             Some(_) if self.is_recent() => {
-                return client.views().into_iter().map(|view| view.id).collect();
+                return client.ids();
             }
             Some(Value::Array(all)) => all.iter().filter_map(one).collect(),
             Some(value) => Vec::from_iter(one(value)),
