@@ -206,8 +206,8 @@ fn hear(client: &Inner, all: &[(TorrentId, Status)], turn: &mut usize) {
             Some((id, library.get(id)?.torrent.clone()?))
         };
         let Some((id, torrent)) = known(&client.library()) else { continue };
-        let heard = Heard::of(&torrent.trackers());
-        let why = words::sentence(&torrent.why());
+        let explanation = torrent.why();
+        let (heard, why) = (Heard::of(&explanation.trackers), words::sentence(&explanation));
         let mut library = client.library();
         if library.get(id).is_some_and(|entry| entry.heard != heard || entry.why != why)
             && let Some(entry) = library.change(id)
